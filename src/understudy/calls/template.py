@@ -1,0 +1,119 @@
+"""Tells the fixed part of chat requests from the input.
+
+The leading system (developer) messages, and the example turns that all requests share, are the template. If the last
+user messages share a fixed beginning or end ("Classify this message: ..."), that is template too and is cut off,
+at the boundary of a line or after a colon, never inside a sentence that merely happens to recur.
+
+Decided once, from the first calls of a log; a later call that does not fit keeps its whole message as input and is
+counted. It does not know the task: a log of several tasks shows as several templates.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from understudy.calls.chat import Message, template_text
+
+__all__ = ["SAMPLE_CALLS", "RequestTemplate", "find_template"]
+
+SAMPLE_CALLS = 256
+"""Calls from which a template is found."""
+
+_MIN_DIFFERENT = 5
+_COLON = re.compile(r"(?::\s+|：\s*)[\"'`<\[(]*")
+_LABEL_LINE = re.compile(r"^([^\W\d_][^\n:：]{0,40})[:：]", re.MULTILINE)
+_SYSTEM = ("system", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTemplate:
+    """What requests share.
+
+    Attributes
+    ----------
+    n_turns
+        Messages after the system messages that are the same in all requests (few-shot examples).
+    prefix, suffix
+        What every last user message starts and ends with.
+    """
+
+    n_turns: int = 0
+    prefix: str = ""
+    suffix: str = ""
+
+    def cut(self, messages: Sequence[Message]) -> tuple[str, str, bool]:
+        """The input, the template's text, and whether the request fits the template."""
+        n_system = _n_system(messages)
+        fixed_end = min(n_system + self.n_turns, len(messages) - 1)
+        fixed, rest = messages[:fixed_end], messages[fixed_end:]
+        user = rest[-1][1]
+        long_enough = len(user) > len(self.prefix) + len(self.suffix)
+        fits = long_enough and user.startswith(self.prefix) and user.endswith(self.suffix)
+        body = user[len(self.prefix) : len(user) - len(self.suffix)].strip() if fits else ""
+        fits = bool(body)
+        if not fits:
+            body = user
+        history = "\n".join(f"{role}: {text}" for role, text in rest[:-1])
+        if history:
+            body = f"{history}\nuser: {body}"
+        slot = ("user", f"{self.prefix}{{input}}{self.suffix}" if fits else "{input}")
+        return body, template_text([*fixed, slot]), fits
+
+
+def _n_system(messages: Sequence[Message]) -> int:
+    count = 0
+    while count < len(messages) - 1 and messages[count][0] in _SYSTEM:
+        count += 1
+    return count
+
+
+def find_template(requests: Sequence[Sequence[Message]]) -> RequestTemplate:
+    """The template of a sample of requests (up to and with the last user message)."""
+    # Versions of a system prompt may differ; what follows is compared within the commonest one.
+    heads = Counter(tuple(request[: _n_system(request)]) for request in requests)
+    if not heads:
+        return RequestTemplate()
+    head = heads.most_common(1)[0][0]
+    alike = [request for request in requests if tuple(request[: _n_system(request)]) == head]
+    n_turns = _shared_turns([request[len(head) : -1] for request in alike])
+    users = sorted({request[-1][1] for request in alike})
+    if len(users) < _MIN_DIFFERENT:
+        return RequestTemplate(n_turns)
+    prefix = _cut_prefix(os.path.commonprefix(users), users)
+    shortest = min(len(user) for user in users) - len(prefix)
+    backwards = os.path.commonprefix([user[::-1] for user in users])[::-1]
+    suffix = _cut_suffix(backwards[max(0, len(backwards) - shortest) :])
+    if any(not user[len(prefix) : len(user) - len(suffix)].strip() for user in users):
+        return RequestTemplate(n_turns)
+    return RequestTemplate(n_turns, prefix, suffix)
+
+
+def _shared_turns(turns: Sequence[Sequence[Message]]) -> int:
+    shared = 0
+    shortest = min((len(turn) for turn in turns), default=0)
+    # One request cannot tell fixed examples from an earlier conversation.
+    while len(turns) > 1 and shared < shortest and len({turn[shared] for turn in turns}) == 1:
+        shared += 1
+    return shared - shared % 2  # Examples come in pairs of question and answer.
+
+
+def _cut_prefix(shared: str, users: Sequence[str]) -> str:
+    line_end = shared.rfind("\n") + 1
+    colons = list(_COLON.finditer(shared, line_end))
+    if not colons:
+        return shared[:line_end]
+    # "Premise: ..." before "Hypothesis: ..." names a part of the input; "Message: ..." alone is template.
+    labels = set.intersection(*(set(_LABEL_LINE.findall(user[line_end:])) for user in users))
+    return shared[:line_end] if len(labels) > 1 else shared[: colons[-1].end()]
+
+
+def _cut_suffix(shared: str) -> str:
+    newline = shared.find("\n")
+    if newline >= 0:
+        return shared[newline:]
+    stripped = shared.strip()
+    return shared if stripped and not any(char.isalnum() or char in ".!?。！？" for char in stripped) else ""

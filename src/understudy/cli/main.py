@@ -1,0 +1,78 @@
+"""The command line's root: finds commands by name and imports only the one that runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from understudy._version import __version__
+from understudy.errors import UnderstudyError
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "inspect": ("understudy.cli.inspect:inspect_command", "Show what a log holds and what would be learnt from it."),
+    "learn": ("understudy.cli.learn:learn_command", "Learn the cheapest certified small model from a log."),
+    "answer": ("understudy.cli.answer:answer_command", "Answer lines of JSON with an artefact."),
+    "evaluate": ("understudy.cli.evaluate:evaluate_command", "Measure an artefact on recorded calls."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used, so that ``--help`` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Names in the order of use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module_name, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="understudy")
+def cli() -> None:
+    """Turn recorded calls to a large language model into the cheapest small model that does the same job.
+
+    \b
+    Start with:
+      understudy inspect calls.jsonl
+      understudy learn calls.jsonl --out artefacts/mine
+      understudy answer artefacts/mine < inputs.jsonl > outputs.jsonl
+
+    Exit codes: 0 done, 2 wrong option, 3 data that cannot be used, 4 nothing certified (the useful no),
+    5 damaged artefact, 6 budget, 7 missing package, 130 interrupted.
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; user errors print without a traceback and exit with their own code."""
+    try:
+        code = cli.main(args=argv, prog_name="understudy", standalone_mode=False)
+    except UnderstudyError as error:
+        click.echo(f"understudy: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("understudy: interrupted; the same command goes on from the last finished rung", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away (`| head`): not an error of ours; stdout must not be flushed again at exit.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,289 @@
+"""From a built system to the facts of the result: gold certificates, money, what next.
+
+Spends nothing and trains nothing; all it knows comes from the climb, the certify evidence and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from understudy.certify.ceiling import NoiseCeiling
+from understudy.certify.gold import GoldCertification, certify_gold
+from understudy.certify.sequence import grid_from_select
+from understudy.certify.useful_no import explain_failure
+from understudy.dataset.dataset import Dataset
+from understudy.dataset.facts import RECORD
+from understudy.dataset.inspection import InspectReport
+from understudy.economics.breakeven import BreakEven, break_even
+from understudy.economics.curve import LearningCurve
+from understudy.ladder.build import Built, deferred_fields
+from understudy.ladder.candidates import Candidate
+from understudy.ladder.climb import Climb
+from understudy.ladder.facts import candidate_facts, data_facts, evidence_facts, learning_curve, rung_facts
+from understudy.ladder.options import LearnOptions
+from understudy.ladder.repeats import RepeatEvidence
+from understudy.ladder.suspects import suspects
+from understudy.units import format_count, format_share, format_usd
+
+__all__ = ["conclude"]
+
+_MARGIN = 0.02
+
+
+def conclude(
+    data: Dataset,
+    inspected: InspectReport,
+    options: LearnOptions,
+    state: Climb,
+    built: Built,
+    lookup: RepeatEvidence,
+    teacher_usd: float | None,
+    delta: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything that ``ladder.result`` documents."""
+    best = state.best
+    assert best is not None
+    gold = _gold(built, best, options, delta)
+    machine_usd = seconds / 3600 * options.core_hour_usd * (options.threads or 2)
+    money = _money(built, best, teacher_usd, machine_usd)
+    warnings = [*inspected.warnings, *_warnings(data, built, options)]
+    return {
+        "name": data.task.name,
+        "options": options.to_dict(),
+        "chosen": best.name if lookup.student is None else f"lookup → {best.name}",
+        "stop_reason": state.stop_reason,
+        "warnings": warnings,
+        "deferred_fields": deferred_fields(data),
+        "data": data_facts(data, state, len(built.evidence.fold)),
+        "teacher": _teacher(inspected),
+        "rungs": rung_facts(state, data, options),
+        "candidates": candidate_facts(state),
+        **evidence_facts(built, data, options),
+        "gold_certificate": None if gold is None else {**gold.to_dict(), "sentence": " ".join(gold.sentences())},
+        "non_inferiority": None if gold is None or gold.noninferiority is None else gold.to_dict()["noninferiority"],
+        "lookup": {
+            "share": lookup.share,
+            "n_pairs": lookup.n_pairs,
+            "n_equal": lookup.n_equal,
+            "reason": lookup.reason,
+        },
+        "suspects": suspects(state, data, options),
+        "measured": {"student_seconds": best.student_seconds, "student_usd": best.student_usd},
+        "receipt": _receipt(data, state, seconds, machine_usd, teacher_usd),
+        "breakeven": {
+            "calls": money.volume,
+            "reason": money.reason,
+            "system_usd_per_call": money.system_usd_per_call,
+            "series": [[at.volume, at.teacher_usd, at.student_usd] for at in money.series()],
+        },
+        "next_steps": _next_steps(data, state, built, best, inspected, options, teacher_usd),
+        "base_models": built.manifest["base_models"],
+        "data_fingerprint": built.manifest["data_fingerprint"],
+        "packages": built.manifest["packages"],
+    }
+
+
+def _gold(built: Built, best: Candidate, options: LearnOptions, delta: float) -> GoldCertification | None:
+    """Gold at the threshold that serves; what it certifies is never called agreement."""
+    evidence = built.evidence
+    has_gold = evidence.has_gold()
+    if built.record.threshold is None or has_gold.sum() < 2:
+        return None
+    grid = grid_from_select(
+        best.confidence,
+        best.is_right,
+        target=options.target,
+        delta=delta,
+        n_certify=len(evidence.fold),
+        of=options.of,
+    )
+    has_teacher = all(value is not None for value in evidence.fold.teacher.values())
+    return certify_gold(
+        evidence.result.confidence,
+        evidence.is_right("gold"),
+        evidence.teacher_is_right() if has_teacher else None,
+        threshold=built.record.threshold,
+        delta=delta,
+        margin=_MARGIN,
+        thresholds=grid,
+        has_gold=has_gold,
+    )
+
+
+def _teacher(inspected: InspectReport) -> dict[str, Any]:
+    facts = inspected.facts
+    accuracy, ceiling = facts.accuracy.get(RECORD), facts.self_agreement.get(RECORD)
+    return {
+        "usd_per_call": inspected.costs.mean_usd,
+        "usd_reason": inspected.costs.reason or inspected.costs.source,
+        "models": list(inspected.models),
+        "gold_accuracy": None if accuracy is None else {**accuracy.to_dict(), "share": accuracy.value},
+        "ceiling": None if ceiling is None else {**ceiling.to_dict(), "share": ceiling.value},
+    }
+
+
+def _money(built: Built, best: Candidate, teacher_usd: float | None, machine_usd: float) -> BreakEven:
+    return break_even(
+        teacher_usd_per_call=teacher_usd,
+        student_usd_per_call=best.student_usd,
+        build_usd=machine_usd,
+        coverage=built.record.coverage if built.record.is_certified else 0.0,
+    )
+
+
+def _receipt(
+    data: Dataset, state: Climb, seconds: float, machine_usd: float, teacher_usd: float | None
+) -> dict[str, Any]:
+    recorded = data.cost_usd[~np.isnan(data.cost_usd)]
+    tokens_in = data.input_tokens[~np.isnan(data.input_tokens)]
+    tokens_out = data.output_tokens[~np.isnan(data.output_tokens)]
+    spent = float(recorded.sum()) if len(recorded) else (None if teacher_usd is None else teacher_usd * len(data))
+    return {
+        "machine_seconds": seconds,
+        "machine_usd": machine_usd,
+        "teacher_usd": spent,
+        "teacher_calls": len(data),
+        "teacher_input_tokens": int(tokens_in.sum()) if len(tokens_in) else None,
+        "teacher_output_tokens": int(tokens_out.sum()) if len(tokens_out) else None,
+        "rungs": [
+            {
+                "name": record.plan.name,
+                "seconds": record.fitted.facts["fit_seconds"],
+                "was_cached": record.fitted.was_cached,
+                "is_used": state.best is not None and record.plan.name in state.best.members,
+            }
+            for record in state.records
+            if record.fitted is not None
+        ],
+    }
+
+
+def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
+    out = []
+    never = [field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required]
+    if never:
+        out.append(
+            f"{', '.join(never)}: free text, which no rung writes, so every whole record is deferred; fields can "
+            "still be used one by one. If the application can do without it, set required = false in a task file"
+        )
+    left_out = int(data.off_schema[data.rows("certify")].sum())
+    if left_out:
+        out.append(
+            f"{left_out} calls of the certify split have an answer outside the schema and are left out: the "
+            "certificate is about calls whose reference answer fits the schema"
+        )
+    if built.evidence.fold.n_repeats:
+        out.append(
+            f"{built.evidence.fold.n_repeats} near-duplicate calls of the certify split were left out, so that "
+            "every input counts once"
+        )
+    if options.learn_from == "gold" and options.reference == "gold":
+        out.append("learnt from gold and certified against gold: agreement with the teacher is not certified")
+    return out
+
+
+def _best_curve(state: Climb) -> tuple[str | None, LearningCurve | None]:
+    best = state.best
+    if best is None:
+        return None, None
+    for record in reversed(state.records):
+        if record.fitted is not None and record.plan.name in best.members and record.fitted.facts.get("curve"):
+            return record.plan.name, learning_curve(record.fitted.facts["curve"])
+    return None, None
+
+
+def _next_steps(
+    data: Dataset,
+    state: Climb,
+    built: Built,
+    best: Candidate,
+    inspected: InspectReport,
+    options: LearnOptions,
+    teacher_usd: float | None,
+) -> list[dict[str, Any]]:
+    untried = [
+        record.plan.name
+        for record in state.records
+        if record.fitted is None and record.plan.name != "lookup" and "max-minutes" in (record.reason or "")
+    ]
+    name, curve = _best_curve(state)
+    if not built.record.is_certified:
+        return _remedies(data, state, built, best, inspected, teacher_usd, curve, untried)
+    out: list[dict[str, Any]] = []
+    if curve is not None and name is not None:
+        now, later = curve.predict(len(state.train)), curve.predict(2 * len(state.train))
+        if now is not None and later is not None:
+            more = len(data)
+            text = (
+                f"label {format_count(more)} more calls: the {name} rung is predicted to err on "
+                f"{format_share(later.error)} of calls instead of {format_share(now.error)} "
+                f"({format_share(later.lower)} to {format_share(later.upper)})"
+            )
+            cost = None if teacher_usd is None else more * teacher_usd
+            out.append({"kind": "label more", "text": text, "usd": cost})
+    for rung in untried:
+        plan = next(record.plan for record in state.records if record.plan.name == rung)
+        cost = plan.fit_seconds / 3600 * options.core_hour_usd * (options.threads or 2)
+        text = f"try the {rung} rung: about {plan.fit_seconds / 60:.0f} minutes (--max-minutes)"
+        out.append({"kind": "another rung", "text": text, "usd": cost})
+    if (built.record.coverage or 0) > 0.98:
+        out.append(
+            {"kind": "higher target", "text": "nearly every call is answered: a higher --target may hold", "usd": 0.0}
+        )
+    return out
+
+
+def _remedies(
+    data: Dataset,
+    state: Climb,
+    built: Built,
+    best: Candidate,
+    inspected: InspectReport,
+    teacher_usd: float | None,
+    curve: LearningCurve | None,
+    untried: Sequence[str],
+) -> list[dict[str, Any]]:
+    tested = built.record.tested_threshold
+    answered = best.confidence >= tested if tested is not None else np.zeros(len(best.confidence), dtype=bool)
+    useful = explain_failure(
+        built.record,
+        select_errors=int((~best.is_right[answered]).sum()),
+        select_answered=int(answered.sum()),
+        select_n=len(best.confidence),
+        n_off_schema=int(data.off_schema.sum()),
+        n_calls=len(data),
+        chance_error=_chance_error(state),
+        student_error=float(1 - best.is_right.mean()),
+        ceiling=_ceiling(inspected),
+        curve=curve,
+        n_train=len(state.train),
+        teacher_usd_per_call=teacher_usd,
+        other_rungs=untried,
+    )
+    reasons = [{"kind": f"why: {reason.kind}", "text": reason.text, "usd": None} for reason in useful.reasons]
+    remedies = [
+        {"kind": remedy.kind, "text": remedy.text, "usd": remedy.cost_usd, "usd_reason": remedy.cost_reason}
+        for remedy in useful.remedies
+    ]
+    return [*reasons, *remedies]
+
+
+def _ceiling(inspected: InspectReport) -> NoiseCeiling | None:
+    found = inspected.facts.self_agreement.get(RECORD)
+    if found is None:
+        return None
+    most = inspected.facts.ceiling[RECORD]
+    return NoiseCeiling(found.n, found.value, (found.low, found.high), min(1.0, found.value**0.5), most)
+
+
+def _chance_error(state: Climb) -> float | None:
+    """Error of always giving the commonest answer, for a single field; ``None`` for records."""
+    required = [target for target in state.select.targets if target.problem.field.required]
+    if len(required) != 1 or not len(state.select):
+        return None
+    values = [repr(value) for value in required[0].values]
+    return 1.0 - max(values.count(value) for value in set(values)) / len(values)

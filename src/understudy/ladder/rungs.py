@@ -1,0 +1,137 @@
+"""The rungs by name, in the order in which the ladder tries them, with predicted times.
+
+Built-in rungs and plug-ins (entry-point group ``understudy.students``) come through the same door: a class with
+``rung``, ``modes`` and the `Student` contract. Predictions are rough (a factor of two): they order work and
+respect budgets; measured figures replace them as soon as they exist.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+import numpy as np
+
+from understudy.errors import ConfigError
+from understudy.ladder.options import LearnOptions
+from understudy.students.base import Student
+from understudy.task.problem import Problem
+
+__all__ = ["RUNG_ORDER", "RungPlan", "matmul_flops", "plan_rungs", "student_class"]
+
+RUNG_ORDER = ("lookup", "linear", "frozen", "tuned", "distilled")
+_BUILT_IN = {
+    "lookup": "understudy.students.lookup:LookupStudent",
+    "linear": "understudy.students.linear:LinearStudent",
+    "frozen": "understudy.students.frozen:FrozenStudent",
+    "tuned": "understudy.students.tuned:TunedStudent",
+    "distilled": "understudy.students.distilled:DistilledStudent",
+}
+_GROUP = "understudy.students"
+_ENCODER_WEIGHTS = 10.6e6  # matrix weights of a 6-layer, 384-wide encoder, embeddings apart
+_CHARS_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class RungPlan:
+    """What a rung is predicted to take.
+
+    Attributes
+    ----------
+    name
+        Rung.
+    fit_seconds
+        Predicted training time on this machine.
+    call_seconds
+        Predicted CPU time per answer.
+    skip_reason
+        Why it will not be tried, or ``None``.
+    """
+
+    name: str
+    fit_seconds: float
+    call_seconds: float
+    skip_reason: str | None = None
+
+
+def student_class(name: str) -> type[Student]:
+    """The class of a rung.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is registered under `name`.
+    """
+    if name in _BUILT_IN:
+        module_name, _, attribute = _BUILT_IN[name].partition(":")
+        found: type[Student] = getattr(importlib.import_module(module_name), attribute)
+        return found
+    for entry in entry_points(group=_GROUP, name=name):
+        plugged: type[Student] = entry.load()
+        return plugged
+    raise ConfigError(f"there is no rung {name!r}", todo=f"use some of {', '.join(known_rungs())}")
+
+
+def known_rungs() -> list[str]:
+    """Built-in rungs in order, then plug-ins by name."""
+    return [*RUNG_ORDER, *sorted(entry.name for entry in entry_points(group=_GROUP) if entry.name not in RUNG_ORDER)]
+
+
+@lru_cache(maxsize=1)
+def matmul_flops() -> float:
+    """Measured float32 FLOP/s of this machine's matrix product; takes about 50 ms."""
+    rng = np.random.default_rng(0)
+    left, right = rng.random((512, 512), dtype=np.float32), rng.random((512, 512), dtype=np.float32)
+    left @ right
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - start)
+    return 2 * 512**3 / best
+
+
+def plan_rungs(
+    problems: Sequence[Problem], n_train: int, mean_chars: float, options: LearnOptions
+) -> list[RungPlan]:
+    """Plan every rung that was asked for, in order."""
+    names = options.rungs or tuple(known_rungs())
+    for name in names:
+        student_class_or_error(name)
+    if "distilled" in names and "tuned" not in names:
+        raise ConfigError("the rung distilled needs tuned, its teacher", todo="add tuned to --rungs")
+    ordered = [name for name in known_rungs() if name in names]
+    return [_plan_one(name, problems, n_train, mean_chars) for name in ordered]
+
+
+def student_class_or_error(name: str) -> None:
+    """Check a rung's name without importing it."""
+    if name not in known_rungs():
+        raise ConfigError(f"there is no rung {name!r}", todo=f"use some of {', '.join(known_rungs())}")
+
+
+def _plan_one(name: str, problems: Sequence[Problem], n_train: int, mean_chars: float) -> RungPlan:
+    tokens = min(mean_chars / _CHARS_PER_TOKEN + 2, 256)
+    classes = sum(max(len(problem.values), 1) for problem in problems)
+    points = sum(problem.mode == "point" for problem in problems)
+    work = {
+        # Measured shapes: liblinear grows with rows x classes, the tagger with rows x spans.
+        "lookup": (2e-5 * n_train, 1e-5),
+        "linear": (2e-6 * n_train * classes + 2e-4 * n_train + 1e-3 * n_train * points, 4e-5 + 6e-4 * points),
+    }
+    if name in work:
+        return RungPlan(name, *work[name])
+    flops = matmul_flops()
+    forward = 2 * _ENCODER_WEIGHTS * tokens / (0.35 * flops)
+    train = 6 * _ENCODER_WEIGHTS * tokens * 5 / (0.25 * flops)
+    encoder = {
+        "frozen": (10 + forward * n_train + 1e-4 * n_train * classes**0.5, forward),
+        "tuned": (20 + train * n_train, forward),
+        "distilled": (20 + 0.8 * train * n_train, forward / 2),
+    }
+    fit, call = encoder.get(name, (60.0, forward))
+    return RungPlan(name, fit, call)

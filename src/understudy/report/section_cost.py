@@ -1,0 +1,128 @@
+"""What it costs: per call, over volume, and what finding out has cost so far."""
+
+from __future__ import annotations
+
+from understudy.report.chart_volume import draw_volume
+from understudy.report.drawing import figure
+from understudy.report.layout import Section, badge, paragraph, tile
+from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.report.reading import Facts, number, part, rows, text
+from understudy.report.summary import Summary
+from understudy.report.tables import Cell, duration_cell, table, text_cell, unknown
+from understudy.units import format_count, format_duration, format_usd
+
+__all__ = ["cost_section", "next_section", "receipt_section"]
+
+Triple = tuple[float, float | None, float | None]
+
+
+def _series(breakeven: Facts) -> list[Triple]:
+    out: list[Triple] = []
+    for entry in breakeven.get("series") or ():
+        if isinstance(entry, list | tuple) and len(entry) == 3:
+            keyed = dict(zip("nab", entry, strict=True))
+            volume = number(keyed, "n")
+            if volume is not None:
+                out.append((volume, number(keyed, "a"), number(keyed, "b")))
+    return sorted(out, key=lambda row: row[0])
+
+
+def cost_section(facts: Facts, summary: Summary) -> Section:
+    """Cost against volume with the break-even."""
+    breakeven = part(facts, "breakeven")
+    calls, reason = number(breakeven, "calls"), text(breakeven, "reason")
+    series = _series(breakeven)
+    title = "Cost against volume"
+    has_lines = sum(1 for _, a, b in series if a and b) > 1
+    if not has_lines:
+        why = reason or (
+            f"the teacher's price is unknown ({summary.teacher_usd_reason})" if summary.teacher_usd is None else summary.system_usd_reason
+        )
+        words = paragraph("Unknown: ", why or "it was not computed", ". ", _price_hint(summary), cls="lede")
+        return Section("cost", "Cost", title, join([words, _per_thousand(summary)]))
+    if calls is None:
+        lede = f"It does not pay back{': ' + reason if reason else ''}."
+    else:
+        lede = f"Building it has paid for itself after {format_count(calls)} calls{' (' + reason + ')' if reason else ''}."
+    picture = figure(
+        lambda width: draw_volume(series, calls, width),
+        "Teacher alone against build cost, compute on every call and the teacher on deferred ones. Both axes logarithmic.",
+    )
+    return Section("cost", "Cost", title, join([paragraph(lede, cls="lede"), picture, _per_thousand(summary)]))
+
+
+def _price_hint(summary: Summary) -> str:
+    return "Give the teacher's price of a call with --teacher-usd to see it." if summary.teacher_usd is None else ""
+
+
+def _per_thousand(summary: Summary) -> Html:
+    def thousand(usd: float | None) -> str:
+        return format_usd(None if usd is None else 1000 * usd)
+
+    rest = None if summary.system_usd is None or summary.student_usd is None else summary.system_usd - summary.student_usd
+    return tag(
+        "div",
+        tile("Teacher alone, 1,000 calls", thousand(summary.teacher_usd), "" if summary.teacher_usd is not None else summary.teacher_usd_reason),
+        tile("Compute of the student", thousand(summary.student_usd), "on every call, deferred ones too"),
+        tile("Teacher on deferred calls", thousand(rest), "" if rest is not None else summary.system_usd_reason),
+        tile("Together", thousand(summary.system_usd), "" if summary.system_usd is not None else summary.system_usd_reason),
+        cls="tiles small",
+    )
+
+
+def next_section(facts: Facts, summary: Summary) -> Section:
+    """Remedies or improvements, each with its price."""
+    steps = rows(facts, "next_steps")
+    title = "What next" if summary.is_certified else "What would change the answer"
+    if not steps:
+        words = "Nothing to suggest: the target holds." if summary.is_certified else "No remedy could be priced from this log."
+        return Section("next", "Next", title, paragraph(words, cls="quiet"))
+    priced = [number(step, "usd") for step in steps]
+    cards = []
+    for step, usd in zip(steps, priced, strict=True):
+        price = join([unknown("no price is known for this"), " price"]) if usd is None else ("no cost" if usd == 0 else format_usd(usd))
+        kind = text(step, "kind")
+        cards.append(
+            tag(
+                "li",
+                tag("div", badge(kind.replace("_", " ")) if kind else EMPTY, tag("span", price, cls="price"), cls="step-head"),
+                paragraph(text(step, "text") or ""),
+                cls="step",
+            )
+        )
+    lede = (
+        "Ways to a higher coverage or a lower price, from what was measured here."
+        if summary.is_certified
+        else "Nothing is lost: the calls and the finished rungs are kept, and a later run goes on from here. The cheapest ways on:"
+    )
+    return Section("next", "Next", title, join([paragraph(lede, cls="lede"), tag("ol", *cards, cls="steps")]))
+
+
+def receipt_section(facts: Facts) -> Section:
+    """Where time and money went."""
+    receipt = part(facts, "receipt")
+    body = []
+    for row in rows(receipt, "rungs"):
+        is_cached = bool(row.get("was_cached"))
+        state = badge("from cache") if is_cached else badge("fitted", "accent")
+        body.append([text_cell(text(row, "name") or "?"), duration_cell(number(row, "seconds"), "not tried"), Cell(state, str(is_cached))])
+    usd = number(receipt, "machine_usd")
+    paid = number(receipt, "teacher_usd")
+    tiles = tag(
+        "div",
+        tile("Machine time", format_duration(number(receipt, "machine_seconds")), "all rungs, those not chosen too"),
+        tile("Its price", unknown() if usd is None else format_usd(usd), _rate(facts)),
+        tile(
+            "Recorded answers were worth",
+            unknown("the log holds no prices") if paid is None else format_usd(paid),
+            "paid to the teacher before" if paid is not None else "unknown: the log holds neither costs nor priced tokens",
+        ),
+        cls="tiles small",
+    )
+    made = table(["Rung", "Time", "State"], body, caption="Time by rung", cls="slim")
+    return Section("receipt", "Receipt", "The receipt", join([tiles, made]))
+
+
+def _rate(facts: Facts) -> str:
+    rate = number(part(facts, "options"), "core_hour_usd")
+    return "at an unknown rate" if rate is None else f"at {format_usd(rate)} per core-hour"

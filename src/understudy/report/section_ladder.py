@@ -1,0 +1,139 @@
+"""The ladder: the picture, the rungs one by one, and every system that was judged."""
+
+from __future__ import annotations
+
+from understudy.report.chart_ladder import draw_ladder, ladder_views
+from understudy.report.drawing import figure
+from understudy.report.layout import Section, badge, fold, paragraph, switch
+from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.report.reading import Facts, number, part, rows, text
+from understudy.report.summary import Summary, members_of
+from understudy.report.tables import (
+    Cell,
+    bytes_cell,
+    count_cell,
+    duration_cell,
+    share_cell,
+    table,
+    text_cell,
+    usd_cell,
+)
+
+__all__ = ["accuracy_of", "ladder_section", "rung_colours"]
+
+_COLOURS = 6
+_FITTED = ("fitted", "cached")
+
+
+def rung_colours(facts: Facts) -> dict[str, str]:
+    """One colour class per rung, the same in every chart."""
+    return {str(row.get("name")): f"c{at % _COLOURS}" for at, row in enumerate(rows(facts, "rungs"))}
+
+
+def accuracy_of(rung: Facts) -> float | None:
+    """A rung's share equal to the reference on whole records, or on its only field."""
+    found = part(rung, "accuracy")
+    if "record" in found:
+        return number(found, "record")
+    return number(found, next(iter(found))) if len(found) == 1 else number(rung, "accuracy")
+
+
+def ladder_section(facts: Facts, summary: Summary) -> Section:
+    """Picture and tables."""
+    colours = rung_colours(facts)
+    target = "unknown" if summary.target is None else f"{100 * summary.target:g} %"
+    views = [
+        (view.title, figure(lambda width, view=view: draw_ladder(view, colours, width), None))  # type: ignore[misc]
+        for view in ladder_views(facts, target)
+    ]
+    picture = switch("ladder", views) if views else paragraph("Nothing to draw: no system was judged.", cls="quiet")
+    legend = paragraph(
+        "Large dots: one rung alone. Small dots: averages and cascades of two. Stairs: the frontier, where nothing is"
+        " both cheaper and better. Figures in this section are forecasts on the select split, by which the system was"
+        " chosen; the certificate is measured on calls that no choice has seen.",
+        cls="caption",
+    )
+    body = join([_lede(facts, summary), picture, legend if views else EMPTY, _rung_table(facts, summary, colours), _systems(facts)])
+    return Section("ladder", "Ladder", "The ladder", body)
+
+
+def _lede(facts: Facts, summary: Summary) -> Html:
+    stop = text(facts, "stop_reason")
+    if summary.chosen is None:
+        words = "No rung could be fitted."
+    elif not summary.is_certified:
+        words = f"{summary.chosen} came closest, but does not hold the target."
+    elif summary.teacher_usd is None:
+        words = f"{summary.chosen} won: no other system answers more calls at the target for less compute."
+    else:
+        words = f"{summary.chosen} won: no other system has a lower cost per call, deferred calls included."
+    return paragraph(words, f" The climb: {stop}." if stop else "", cls="lede")
+
+
+def _rung_table(facts: Facts, summary: Summary, colours: dict[str, str]) -> Html:
+    chosen = members_of(summary.chosen) if summary.chosen else []
+    word = "Agreement" if summary.reference == "teacher" else "Accuracy"
+    heads = ["Rung", "Status", "Fit time", "Size", "Per answer", "Per 1,000", word, "Coverage at target", "int8 = float"]
+    body = []
+    for rung in rows(facts, "rungs"):
+        name, reason = text(rung, "name") or "?", text(rung, "reason")
+        is_fitted = rung.get("status") in _FITTED
+        usd = number(rung, "call_usd")
+        why = None if is_fitted else reason or "not tried"
+        body.append(
+            [
+                Cell(_rung_name(name, colours, is_chosen=name in chosen), name),
+                Cell(_status(rung, reason), text(rung, "status") or ""),
+                duration_cell(number(rung, "fit_seconds"), why),
+                bytes_cell(number(rung, "size_bytes"), why),
+                duration_cell(number(rung, "call_seconds"), why),
+                usd_cell(None if usd is None else 1000 * usd, why),
+                share_cell(accuracy_of(rung), why),
+                share_cell(number(rung, "coverage"), why),
+                share_cell(number(rung, "float_agreement"), why or "this rung has no float form to compare with"),
+            ]
+        )
+    return table(heads, body, caption="Every rung, cheapest first", cls="rungs")
+
+
+def _rung_name(name: str, colours: dict[str, str], *, is_chosen: bool) -> Html:
+    return join(
+        [tag("i", cls=f"swatch {colours.get(name, 'c0')}"), name, join([" ", badge("chosen", "accent")]) if is_chosen else EMPTY]
+    )
+
+
+def _status(rung: Facts, reason: str | None) -> Html:
+    status = text(rung, "status") or "unknown"
+    return join([tag("span", status), tag("div", reason, cls="why") if reason else EMPTY])
+
+
+def _systems(facts: Facts) -> Html:
+    found = rows(facts, "candidates")
+    if not found:
+        return EMPTY
+    heads = ["System", "Coverage at target", "Right on all", "Per answer", "Compute per 1,000", "All in per 1,000"]
+    body = []
+    for row in found:
+        compute, total = number(row, "call_usd"), number(row, "total_usd")
+        name = text(row, "name") or "?"
+        shown = join([name, " ", badge("chosen", "accent")]) if row.get("is_chosen") else name
+        body.append(
+            [
+                Cell(shown, name) if isinstance(shown, Html) else text_cell(name),
+                share_cell(number(row, "coverage")),
+                share_cell(number(row, "accuracy")),
+                duration_cell(number(row, "call_seconds")),
+                usd_cell(None if compute is None else 1000 * compute),
+                usd_cell(None if total is None else 1000 * total, "the teacher's price is unknown"),
+            ]
+        )
+    stages = rows(facts, "stages")
+    spoke = [[text_cell(text(row, "rung") or "?"), share_cell(number(row, "share"))] for row in stages]
+    return join(
+        [
+            table(["Stage", "Spoke on"], spoke, caption="Which stage spoke, on the certify split", cls="slim")
+            if len(stages) > 1
+            else EMPTY,
+            fold(f"All {count_cell(float(len(found))).shown} systems judged", table(heads, body, caption="Systems judged on the select split")),
+        ]
+    )

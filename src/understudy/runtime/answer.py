@@ -1,0 +1,178 @@
+"""Load an artefact and answer with it: the public face of the runtime.
+
+Needs numpy; onnxruntime and tokenizers only if the artefact holds an encoder. Never torch, scikit-learn or pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.calls.call import ABSENT, InputParts
+from understudy.runtime.artefact import read_manifest
+from understudy.runtime.component import Component, load_component
+from understudy.runtime.stages import Cascade, CascadeResult, Stage
+from understudy.task.problem import Problem
+from understudy.task.task import Task
+
+__all__ = ["Answer", "FieldAnswer", "Understudy", "load"]
+
+COMPONENTS_FOLDER = "components"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAnswer:
+    """One field of an answer.
+
+    Attributes
+    ----------
+    value
+        The student's value, ``None`` for JSON null, ABSENT for a key that should not be there. Meaningless if
+        `is_answered` is false and `confidence` is 0.
+    confidence
+        Estimated probability that the teacher would say the same.
+    is_answered
+        Whether this field alone passes its own certified threshold.
+    """
+
+    value: Any
+    confidence: float
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an artefact says about one input.
+
+    Attributes
+    ----------
+    value
+        The output in the teacher's shape, or ``None`` when deferred.
+    is_answered
+        Whether the whole record passes the certified threshold. ``False`` means: ask the teacher.
+    confidence
+        Estimated probability that every required field is the teacher's.
+    rung
+        Which rung spoke.
+    fields
+        Per field.
+    reason
+        Why it was deferred, or ``None``.
+    """
+
+    value: Any
+    is_answered: bool
+    confidence: float
+    rung: str
+    fields: Mapping[str, FieldAnswer]
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, one line of ``understudy answer``."""
+        return {
+            "output": self.value,
+            "answered": self.is_answered,
+            "confidence": round(self.confidence, 6),
+            "rung": self.rung,
+            "reason": self.reason,
+            "fields": {
+                name: {
+                    **({} if field.value is ABSENT else {"value": field.value}),
+                    "confidence": round(field.confidence, 6),
+                    "answered": field.is_answered,
+                }
+                for name, field in self.fields.items()
+            },
+        }
+
+
+class Understudy:
+    """A loaded artefact.
+
+    Parameters
+    ----------
+    folder
+        Where it came from.
+    manifest
+        Its manifest, verified.
+    cascade
+        Its stages over loaded components.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any], cascade: Cascade) -> None:
+        self.folder, self.manifest, self.cascade = folder, manifest, cascade
+        self.task = Task.from_dict(manifest["task"])
+        self.threshold: float | None = manifest["threshold"]
+        self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
+        deferred: Sequence[str] = manifest.get("deferred_fields", ())
+        self._never = [field.name for field in self.task.fields if field.name in deferred and field.required]
+
+    def answer(self, given: str | Mapping[str, Any]) -> Answer:
+        """Answer one text, or one record of named texts."""
+        return self.answer_batch([given])[0]
+
+    def answer_batch(self, inputs: Sequence[str | Mapping[str, Any]]) -> list[Answer]:
+        """Answer many; each answer is what :meth:`answer` would give alone, bit for bit."""
+        return self.answer_parts([self.task.parts(given) for given in inputs])
+
+    def answer_parts(self, parts: Sequence[InputParts]) -> list[Answer]:
+        """Answers for inputs that are already cut into parts."""
+        return self._answers(self.predict(parts)) if parts else []
+
+    def predict(self, parts: Sequence[InputParts]) -> CascadeResult:
+        """Raw predictions for inputs that are already cut into parts."""
+        return self.cascade.predict(parts)
+
+    def _answers(self, result: CascadeResult) -> list[Answer]:
+        names = [problem.field.name for problem in self.cascade.problems]
+        thresholds = [self.field_thresholds.get(name) for name in names]
+        stages = self.cascade.stages
+        out = []
+        for row, (sure, spoke) in enumerate(zip(result.confidence.tolist(), result.stage.tolist(), strict=True)):
+            fields = {}
+            for name, threshold, prediction in zip(names, thresholds, result.fields, strict=True):
+                confidence = float(prediction.confidence[row])
+                passes = stages[spoke].is_certified_alone or (threshold is not None and confidence >= threshold)
+                fields[name] = FieldAnswer(prediction.values[row], confidence, passes)
+            reason = self._why_deferred(sure, stages[spoke].is_certified_alone)
+            value = None if reason else self.task.assemble({name: field.value for name, field in fields.items()})
+            out.append(Answer(value, reason is None, sure, stages[spoke].rung, fields, reason))
+        return out
+
+    def _why_deferred(self, confidence: float, is_certified_alone: bool) -> str | None:
+        if self._never:
+            return f"no rung writes {', '.join(self._never)}"
+        if is_certified_alone:
+            return None
+        if self.threshold is None:
+            return "nothing is certified"
+        if not confidence >= self.threshold:
+            return "unsure"
+        return None
+
+
+def load(folder: str | Path, *, verify: bool = True) -> Understudy:
+    """Load an artefact.
+
+    Parameters
+    ----------
+    folder
+        The folder that ``understudy learn`` wrote.
+    verify
+        Check every file's hash first (recommended; reads each file once).
+
+    Raises
+    ------
+    ArtefactError
+        If it is damaged, incomplete, changed or of a newer format.
+    """
+    at = Path(folder)
+    manifest = read_manifest(at, verify=verify)
+    stages = [Stage.from_dict(stage) for stage in manifest["stages"]]
+    names = sorted({name for stage in stages for name in stage.members})
+    components: dict[str, Component] = {name: load_component(at / COMPONENTS_FOLDER / name) for name in names}
+    problems = [Problem.from_dict(problem) for problem in manifest["problems"]]
+    required = [problem.field.required for problem in problems]
+    return Understudy(at, manifest, Cascade(problems, required, stages, components))

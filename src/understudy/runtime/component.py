@@ -1,0 +1,87 @@
+"""The contract of everything that answers at run time, and the registry that loads it.
+
+A component is a folder with ``component.json`` (its ``type``, its problems, its settings) and data files.
+It never reaches torch, transformers or scikit-learn. Third parties register a loader under the entry-point
+group ``understudy.components``; the built-in ones go through the same table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from understudy.calls.call import InputParts
+from understudy.errors import ArtefactError
+from understudy.runtime.prediction import FieldPrediction
+from understudy.task.problem import Problem
+
+__all__ = ["COMPONENT_FILE", "Component", "load_component", "write_component_file"]
+
+COMPONENT_FILE = "component.json"
+_GROUP = "understudy.components"
+_BUILT_IN = {
+    "encoder": "understudy.runtime.encoder:EncoderComponent.load",
+    "linear": "understudy.runtime.linear:LinearComponent.load",
+    "lookup": "understudy.runtime.lookup:LookupComponent.load",
+}
+
+
+class Component(Protocol):
+    """Answers some fields of a task for a batch of inputs.
+
+    The prediction for an input must not depend on what else is in the batch: the same bits at every batch
+    size, in every process.
+    """
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems it answers, in the order of :meth:`predict`'s result."""
+        ...
+
+    def predict(self, inputs: Sequence[InputParts]) -> list[FieldPrediction]:
+        """One :class:`FieldPrediction` per problem, each for all `inputs`."""
+        ...
+
+
+def load_component(folder: Path) -> Component:
+    """Load the component in `folder`.
+
+    Raises
+    ------
+    ArtefactError
+        If ``component.json`` is missing or names a type that nothing registered.
+    """
+    path = folder / COMPONENT_FILE
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError("a component's description cannot be read", given=f"{path}: {error}") from error
+    return _loader(str(spec["type"]))(folder, spec)
+
+
+def _loader(kind: str) -> Callable[[Path, dict[str, Any]], Component]:
+    if kind in _BUILT_IN:
+        module_name, _, attribute = _BUILT_IN[kind].partition(":")
+        at: Any = importlib.import_module(module_name)
+        for name in attribute.split("."):
+            at = getattr(at, name)
+        loader: Callable[[Path, dict[str, Any]], Component] = at
+        return loader
+    for entry in entry_points(group=_GROUP, name=kind):
+        plugged: Callable[[Path, dict[str, Any]], Component] = entry.load()
+        return plugged
+    raise ArtefactError(
+        f"this artefact needs a component of type {kind!r}, which is not installed",
+        todo="install the package that provides it (entry-point group understudy.components)",
+    )
+
+
+def write_component_file(folder: Path, kind: str, problems: Sequence[Problem], **settings: Any) -> None:
+    """Write ``component.json`` for a component of type `kind`."""
+    spec = {"type": kind, "problems": [problem.to_dict() for problem in problems], **settings}
+    text = json.dumps(spec, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    (folder / COMPONENT_FILE).write_text(text, encoding="utf-8")

@@ -1,0 +1,139 @@
+"""Scores of tokens to a stretch of the input: the same arithmetic at serving time as the loss at learning time.
+
+A span from token i to token j scores ``begin[i] + end[j] + sum(inside[i..j])``; "no span" values (null, absent) score
+as the encoder says; all of them share one softmax, so that a confidence is a probability. Works on one input
+alone, in float64.
+
+Shapes: t tokens, d longest span in tokens, v values without a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from understudy.calls.call import InputParts
+from understudy.runtime.prediction import FloatArray
+from understudy.runtime.tokens import Tokenised
+from understudy.text.numbers import parse_number
+from understudy.text.spans import is_boundary
+
+__all__ = ["SpanBorders", "pick_value", "span_borders", "span_scores"]
+
+BoolArray = npt.NDArray[np.bool_]
+_CANDIDATES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBorders:
+    """Which tokens may begin and end a span, shape (t,) each, and the part of each token (-1: special)."""
+
+    may_begin: BoolArray
+    may_end: BoolArray
+    part: npt.NDArray[np.int64]
+
+
+def span_borders(tokens: Tokenised, parts: InputParts, *, is_snapped: bool) -> SpanBorders:
+    """Where spans may begin and end: at any token of a part, or (`is_snapped`) at word boundaries only."""
+    real = tokens.part >= 0
+    if not is_snapped:
+        return SpanBorders(real, real, tokens.part)
+    begin, end = real.copy(), real.copy()
+    for at in np.flatnonzero(real):
+        text = parts[int(tokens.part[at])]
+        begin[at] = is_boundary(text, int(tokens.offsets[at, 0]))
+        end[at] = is_boundary(text, int(tokens.offsets[at, 1]))
+    return SpanBorders(begin, end, tokens.part)
+
+
+def span_scores(token_scores: FloatArray, borders: SpanBorders, longest: int) -> FloatArray:
+    """Score of the span of k+1 tokens that begins at token i, at [i, k]; -inf where there is no such span.
+
+    Parameters
+    ----------
+    token_scores
+        Shape (t, 3): begin, end and inside.
+    borders
+        Where spans may begin and end.
+    longest
+        Longest span in tokens.
+
+    Returns
+    -------
+    Shape (t, d) with d = min(longest, t).
+    """
+    count = len(token_scores)
+    width = min(longest, count)
+    begin, end, inside = token_scores.T
+    sums = np.concatenate(([0.0], np.cumsum(inside)))
+    starts = np.arange(count)[:, None]
+    stops = starts + np.arange(width)[None, :]
+    is_in = stops < count
+    stops = np.minimum(stops, count - 1)
+    is_legal = (
+        is_in
+        & borders.may_begin[:, None]
+        & borders.may_end[stops]
+        & (borders.part[:, None] == borders.part[stops])
+    )
+    scores = begin[:, None] + end[stops] + sums[stops + 1] - sums[starts]
+    return np.where(is_legal, scores, -np.inf)
+
+
+def pick_value(
+    scores: FloatArray,
+    void_scores: FloatArray,
+    void_values: tuple[Any, ...],
+    tokens: Tokenised,
+    parts: InputParts,
+    *,
+    is_number: bool,
+) -> tuple[Any, float]:
+    """The most probable value and its probability.
+
+    Spans that say the same (the same text, the same number) count together. A number is only read where the span
+    holds exactly one. With nothing to point at and no legal value without a span, the answer is ``None`` with
+    confidence 0: the caller must defer.
+
+    Parameters
+    ----------
+    scores
+        From :func:`span_scores`, shape (t, d).
+    void_scores, void_values
+        Scores of the values without a span, shape (v,), and those values.
+    tokens, parts
+        The input.
+    is_number
+        Whether the span is read as a number.
+    """
+    flat = scores.ravel()
+    everything = np.concatenate((flat, void_scores))
+    top = everything.max(initial=-np.inf)
+    if not np.isfinite(top):
+        return None, 0.0
+    log_total = top + float(np.log(np.exp(everything - top).sum()))
+    chances: dict[Any, float] = {}
+    for at in np.argsort(-flat, kind="stable")[:_CANDIDATES]:
+        if not np.isfinite(flat[at]):
+            break
+        start, length = divmod(int(at), scores.shape[1])
+        value = _read(start, start + length, tokens, parts, is_number=is_number)
+        if value is not None:
+            chances[value] = chances.get(value, 0.0) + float(np.exp(flat[at] - log_total))
+    best = max(chances, key=lambda value: chances[value], default=None)
+    if len(void_scores):
+        void = int(void_scores.argmax())
+        void_chance = float(np.exp(void_scores[void] - log_total))
+        if best is None or void_chance >= chances[best]:
+            return void_values[void], void_chance
+    return (None, 0.0) if best is None else (best, min(chances[best], 1.0))
+
+
+def _read(first: int, last: int, tokens: Tokenised, parts: InputParts, *, is_number: bool) -> Any:
+    text = parts[int(tokens.part[first])][int(tokens.offsets[first, 0]) : int(tokens.offsets[last, 1])]
+    if is_number:
+        return parse_number(text)
+    return text.strip() or None
