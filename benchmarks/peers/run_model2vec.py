@@ -42,7 +42,7 @@ def served(folder: str) -> Callable[[], Callable[[str], Any]]:
 def fit(given: argparse.Namespace) -> dict[str, Any]:
     """Distil, train, judge on the test split."""
     train_x, train_y, test_x, test_y = data.banking(given.data, quick=given.quick)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     from model2vec.distill import distill
     from model2vec.train import StaticModelForClassification
 
@@ -50,7 +50,7 @@ def fit(given: argparse.Namespace) -> dict[str, Any]:
     distil_seconds = time.perf_counter() - start
     classifier = StaticModelForClassification.from_static_model(model=static)
     classifier.fit(train_x, train_y)
-    fit_seconds = time.perf_counter() - start
+    fit_seconds, fit_cpu = time.perf_counter() - start, time.process_time() - cpu_start
     folder = given.work / "pipeline"
     pipeline = classifier.to_pipeline()
     pipeline.save_pretrained(str(folder))
@@ -58,6 +58,7 @@ def fit(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "distil_s": distil_seconds,
         "fit_s": fit_seconds,
+        "fit_cpu_s": fit_cpu,
         "accuracy": sum(str(one) == two for one, two in zip(found, test_y, strict=True)) / len(test_y),
         "coverage": None,
         "agreement_answered": None,

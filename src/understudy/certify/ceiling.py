@@ -72,10 +72,10 @@ class NoiseCeiling:
         if target <= self.attainable_upper:
             return None
         return (
-            f"the target {target:g} is above the noise ceiling: asked twice, the teacher gives the same answer"
+            f"the target {target:g} is above the noise ceiling: asked twice, the teacher repeats its answer"
             f" in {percent_at_least(self.self_agreement)} of cases ({self.n_inputs} inputs), so no student"
             f" that answers every call can match it in more than {percent_at_most(self.attainable_upper)};"
-            f" at this target at most {percent_at_most(self.coverage_limit(target))} of calls could be answered"
+            f" at this target at most {percent_at_most(self.coverage_limit(target))} of calls can be answered"
         )
 
     def warning(self, target: float) -> str | None:

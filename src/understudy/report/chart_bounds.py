@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from understudy.certify.certification import percent_at_least
 from understudy.report.axes import Scale, fit_linear
 from understudy.report.drawing import dot, svg, text_at
-from understudy.report.markup import Html, join, tag
+from understudy.report.markup import EMPTY, Html, join, tag
 from understudy.units import format_share
 
 __all__ = ["Bound", "draw_bounds"]
@@ -36,7 +37,7 @@ class Bound:
 
 def draw_bounds(bounds: Sequence[Bound], width: float) -> Html:
     """Lower bound and estimate of each certificate against its target."""
-    step = 62.0
+    step = 64.0
     height = 46 + step * len(bounds)
     values = [value for one in bounds for value in (one.estimate, one.lower, one.target) if value is not None]
     low = max(0.0, min(values, default=0.0) - 0.25 * (1.0 - min(values, default=0.0)) - 0.01)
@@ -59,19 +60,28 @@ def draw_bounds(bounds: Sequence[Bound], width: float) -> Html:
 
 
 def _bound(one: Bound, x: Scale, top: float) -> Html:
-    parts = [text_at(x.start, top + 10, one.name, cls="t strong halo")]
-    at = top + 30
+    at = top + 32
     cls = "good" if one.is_met else "short"
-    parts.append(tag("line", x1=x.start, x2=x.end, y1=at, y2=at, cls="rail"))
+    parts = [
+        text_at(x.start, top + 10, one.name, cls="t strong halo"),
+        tag("line", x1=x.start, x2=x.end, y1=at, y2=at, cls="rail"),
+    ]
+    if one.target is not None:
+        mark = round(x.at(one.target), 1)
+        parts.append(tag("line", x1=mark, x2=mark, y1=at - 19, y2=at + 13, cls="target"))
+        is_right = mark > x.start + 330 or mark > (x.start + x.end) / 2
+        words = f"target {100 * one.target:g} %"
+        parts.append(text_at(mark + 6, at - 14, words, cls="t target-label halo") if is_right and mark < x.end - 70 else EMPTY)
     if one.lower is not None:
         left = round(x.at(one.lower), 1)
         tip = tag("title", f"{one.name}: lower bound {format_share(one.lower, digits=2)}")
         parts.append(tag("line", tip, x1=left, x2=round(x.at(one.estimate or 1.0), 1), y1=at, y2=at, cls=f"reach {cls}"))
         parts.append(tag("line", x1=left, x2=left, y1=at - 8, y2=at + 8, cls=f"stop {cls}"))
-    if one.target is not None:
-        mark = round(x.at(one.target), 1)
-        parts.append(tag("line", x1=mark, x2=mark, y1=at - 13, y2=at + 13, cls="target"))
+        if left > x.start + 52:
+            parts.append(text_at(left - 7, at + 4, f"≥ {percent_at_least(one.lower)}", anchor="end", cls="t strong wide-halo"))
     if one.estimate is not None:
         tip_words = f"{one.name}: measured {format_share(one.estimate, digits=2)}"
         parts.append(dot((x.at(one.estimate), at), cls=f"estimate {cls}", title=tip_words, radius=6))
+        if x.at(one.estimate) < x.end - 52:
+            parts.append(text_at(x.at(one.estimate) + 11, at + 4, format_share(one.estimate), cls="t wide-halo"))
     return join(parts)

@@ -33,10 +33,10 @@ class Curve:
 
 def draw_curve(curve: Curve, colour: str, highest: float, width: float) -> Html:
     """Measured errors as dots, the fit as a line with its band, dashed beyond what was measured."""
-    height = 250.0
+    height = 236.0
     known = [(n, errors / evaluated) for n, evaluated, errors in curve.points if evaluated > 0]
     xs = [n for n, _ in known] + [row[0] for row in curve.forecast]
-    plot = Plot(fit_log(xs, 46, width - 18, pad=1.15), fit_linear([0.0, highest], height - 48, 44, least=0.0, most=1.0))
+    plot = Plot(fit_log(xs, 46, width - 18, pad=1.15), fit_linear([0.0, highest], height - 48, 30, least=0.0, most=1.0))
     last = max((n for n, _ in known), default=0.0)
     fit = [(n, error) for n, error, _, _ in curve.forecast]
     inside = [point for point in fit if point[0] <= last]

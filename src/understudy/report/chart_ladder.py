@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.report.axes import Scale, fit_linear, fit_log
-from understudy.report.drawing import Labels, Plot, axes, dot, path, svg
+from understudy.report.drawing import Labels, Plot, axes, dot, path, svg, usd_tick
 from understudy.report.markup import Html, join, tag
 from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.summary import members_of
@@ -14,7 +14,7 @@ from understudy.units import format_duration, format_share, format_usd
 
 __all__ = ["LadderView", "Mark", "draw_ladder", "frontier", "ladder_views"]
 
-_PER_CALLS = 1000
+_PER_CALLS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Mark:
     name
         System.
     x, y
-        Cost (of 1,000 calls in dollars, or of one in seconds) and share.
+        Cost (of a million calls in dollars, or of one in seconds) and share.
     kind
         ``rung`` (one alone), ``mix`` (average or cascade), ``teacher``.
     is_chosen
@@ -81,7 +81,7 @@ def ladder_views(facts: Facts, target_words: str) -> list[LadderView]:
     candidates = rows(facts, "candidates")
     is_money = any((number(row, "call_usd") or 0) > 0 for row in candidates)
     x_key, factor = ("call_usd", _PER_CALLS) if is_money else ("call_seconds", 1)
-    x_name = "compute per 1,000 calls →" if is_money else "CPU time per answer →"
+    x_name = "compute per million calls →" if is_money else "CPU time per answer →"
     teacher = number(part(facts, "teacher"), "usd_per_call")
     shown = teacher if is_money and teacher else None
     reference = text(part(facts, "options"), "reference") or "teacher"
@@ -106,7 +106,7 @@ def ladder_views(facts: Facts, target_words: str) -> list[LadderView]:
     total = LadderView(
         "total",
         "All-in cost",
-        "all-in cost per 1,000 calls, deferred calls at the teacher's price →",
+        "all-in cost per million calls, deferred calls at the teacher's price →",
         f"share of calls answered at the target ({target_words}), forecast",
         True,
         _marks(candidates, "total_usd", "coverage", _PER_CALLS, teacher, 0.0),
@@ -126,12 +126,12 @@ def _marks(
         kind = "rung" if len(members_of(name)) == 1 else "mix"
         out.append(Mark(name, x * factor, y, kind, bool(row.get("is_chosen")), _tip(row, name)))
     if teacher and teacher_y is not None:
-        tip = f"teacher alone: {format_usd(teacher * _PER_CALLS)} per 1,000 calls"
+        tip = f"teacher alone: {format_usd(teacher * _PER_CALLS)} per million calls"
         out.append(Mark("teacher", teacher * factor, teacher_y, "teacher", is_chosen=False, tip=tip))
     return tuple(out)
 
 
-def _per_thousand(usd: float | None) -> str:
+def _per_million(usd: float | None) -> str:
     return format_usd(None if usd is None else usd * _PER_CALLS)
 
 
@@ -141,8 +141,8 @@ def _tip(row: Facts, name: str) -> str:
         f"coverage at the target, forecast: {format_share(number(row, 'coverage'))}\n"
         f"right on every call without deferring: {format_share(number(row, 'accuracy'))}\n"
         f"per answer: {format_duration(number(row, 'call_seconds'))}\n"
-        f"compute per 1,000: {_per_thousand(number(row, 'call_usd'))}\n"
-        f"all in per 1,000: {_per_thousand(number(row, 'total_usd'))}"
+        f"compute per million calls: {_per_million(number(row, 'call_usd'))}\n"
+        f"all in per million calls: {_per_million(number(row, 'total_usd'))}"
     )
 
 
@@ -168,7 +168,7 @@ def draw_ladder(view: LadderView, colours: dict[str, str], width: float) -> Html
     steps = [(mark.x, mark.y) for mark in best]
     stairs = [point for one, two in zip(steps, steps[1:], strict=False) for point in (one, (two[0], one[1]))]
     line = path(plot, stairs + steps[-1:], cls="frontier", title="Pareto frontier: nothing is both cheaper and better")
-    format_x = format_usd if view.is_money else format_duration
+    format_x = usd_tick if view.is_money else format_duration
     return svg(
         width,
         height,

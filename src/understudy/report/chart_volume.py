@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from understudy.report.axes import fit_log
-from understudy.report.drawing import Labels, Plot, axes, compact, dot, path, svg, text_at
+from understudy.report.drawing import Labels, Plot, axes, compact, dot, path, svg, text_at, usd_tick
 from understudy.report.markup import EMPTY, Html, join, tag
 from understudy.units import format_count, format_usd
 
@@ -46,7 +46,7 @@ def draw_volume(
         height,
         "Total cost against number of calls",
         "; ".join(f"{compact(n)} calls: teacher {format_usd(a)}, with the understudy {format_usd(b)}" for n, a, b in series),
-        axes(plot, compact, format_usd, "calls →", "total cost", x_ticks=8 if width > 600 else 4),
+        axes(plot, compact, usd_tick, "calls →", "total cost", x_ticks=8 if width > 600 else 4, y_ticks=8),
         path(plot, alone, cls="line teacher-line", title="teacher alone"),
         path(plot, helped, cls="line accent", title="with the understudy"),
         crossing,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from understudy.report.axes import Scale
 from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.units import format_usd
 
 __all__ = [
     "HALF",
@@ -29,6 +30,7 @@ __all__ = [
     "svg",
     "text_at",
     "text_width",
+    "usd_tick",
 ]
 
 WIDE, HALF, NARROW = 1000, 500, 342
@@ -87,6 +89,11 @@ def text_width(words: str, size: float = 12) -> float:
 def text_at(x: float, y: float, words: str, *, anchor: str = "start", cls: str = "t") -> Html:
     """Words at a point."""
     return tag("text", words, x=round(x, 1), y=round(y, 1), text_anchor=None if anchor == "start" else anchor, cls=cls)
+
+
+def usd_tick(value: float) -> str:
+    """Round dollars in few characters: ``$0.001``, ``$10``, ``$250k``."""
+    return f"${compact(value)}" if value >= 1 else format_usd(value)
 
 
 def _points(points: Sequence[Point]) -> str:
@@ -167,7 +174,7 @@ class Labels:
 
     def put(self, point: Point, words: str, *, cls: str = "t", is_needed: bool = False, gap: float = 9) -> Html:
         """The label of a mark, or nothing where there is no room and it is not needed."""
-        width = text_width(words)
+        width = text_width(words) + 6  # names are set bold, which is wider
         x, y = point
         spots = [
             (x + gap, y + 4),

@@ -12,10 +12,11 @@ from understudy.report.layout import ICONS, Section, section
 from understudy.report.markup import Html, foreign, join, json_script, tag
 from understudy.report.reading import Facts, rows
 from understudy.report.section_certificate import certificate_section
-from understudy.report.section_cost import cost_section, next_section, receipt_section
+from understudy.report.section_cost import cost_section, receipt_section
 from understudy.report.section_data import data_section
 from understudy.report.section_head import head_section
 from understudy.report.section_ladder import ladder_section
+from understudy.report.section_next import next_section
 from understudy.report.section_quality import calibration_section, curves_section, fields_section, risk_section
 from understudy.report.section_reading import disagreements_section, suspects_section
 from understudy.report.summary import summarise
@@ -92,7 +93,7 @@ def _head(title: str) -> Html:
 
 
 def _bar(name: str, parts: list[Section]) -> Html:
-    links = [tag("a", part.nav, href=f"#{part.key}") for part in parts]
+    links = [tag("a", part.nav, href=f"#{part.key}") for part in parts if part.nav]
     return tag(
         "div",
         tag(

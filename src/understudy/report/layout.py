@@ -30,7 +30,7 @@ class Section:
     key
         Anchor.
     nav
-        Its short name in the bar.
+        Its short name in the bar; empty for none.
     title
         Its heading.
     body

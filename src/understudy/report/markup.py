@@ -43,7 +43,7 @@ def join(parts: Iterable[object], between: str = "") -> Html:
     return Html(esc(between).join(esc(part) for part in parts))
 
 
-def tag(name: str, *children: object, **attributes: object) -> Html:
+def tag(name: str, /, *children: object, **attributes: object) -> Html:
     """One element.
 
     Parameters

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Facts", "number", "part", "rows", "rung_size", "text", "texts"]
+__all__ = ["Facts", "number", "part", "rows", "rung_size", "share", "text", "texts"]
 
 Facts = Mapping[str, Any]
 
@@ -40,6 +40,17 @@ def text(facts: Facts, key: str) -> str | None:
     return str(found) if found is not None and str(found).strip() else None
 
 
+def share(facts: Facts) -> tuple[float | None, float | None, float | None]:
+    """A share with its lower bound and its count, as accuracies and noise ceilings carry them."""
+    found = number(facts, "share")
+    lower = number(facts, "lower")
+    return (
+        number(facts, "value") if found is None else found,
+        number(facts, "low") if lower is None else lower,
+        number(facts, "n"),
+    )
+
+
 def texts(facts: Facts, key: str) -> list[str]:
     """A list of texts; empty where there is none."""
     found = facts.get(key)
@@ -49,7 +60,7 @@ def texts(facts: Facts, key: str) -> list[str]:
 
 
 def rung_size(facts: Facts, members: list[str]) -> float | None:
-    """Bytes of the named rungs together; ``None`` if one of them is unknown."""
+    """Bytes of the named rungs together; ``None`` if one is unknown. A lookup's table is counted where it is known."""
     sizes = {str(row.get("name")): number(row, "size_bytes") for row in rows(facts, "rungs")}
-    known = [sizes.get(member) for member in members]
+    known = [sizes.get(member) for member in members if member != "lookup" or sizes.get(member) is not None]
     return sum(size for size in known if size is not None) if known and None not in known else None

@@ -10,7 +10,7 @@ from understudy.report.chart_bounds import Bound, draw_bounds
 from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, listed, paragraph
 from understudy.report.markup import EMPTY, Html, clean, foreign, join, tag
-from understudy.report.reading import Facts, number, part, text
+from understudy.report.reading import Facts, number, part, share, text
 from understudy.report.summary import Summary, coverage_interval
 from understudy.report.tables import pairs, unknown
 from understudy.units import format_count, format_share
@@ -39,37 +39,40 @@ def _bound(value: float) -> str:
 _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     "of": ("Target refers to", str),
     "target": ("Target", _fine),
-    "margin": ("Margin", _fine),
     "delta": ("May be wrong with probability", _fine),
     "threshold": ("Answers where confidence is at least", _threshold),
     "tested_threshold": ("Counts below are at confidence", _threshold),
     "n": ("Calls in the test", format_count),
-    "n_gold": ("Calls with gold answers", format_count),
     "n_answered": ("Answered", format_count),
     "n_errors": ("Answered differently", format_count),
     "coverage": ("Coverage", _fine),
     "agreement": ("Measured share", _fine),
     "agreement_lower": ("Lower bound", _bound),
-    "accuracy": ("Measured accuracy", _fine),
-    "accuracy_lower": ("Lower bound of accuracy", _bound),
-    "lower": ("Lower bound", _fine),
-    "upper": ("Upper bound", _fine),
-    "difference": ("Difference to the teacher", _fine),
-    "student_accuracy": ("Student's accuracy", _fine),
-    "teacher_accuracy": ("Teacher's accuracy", _fine),
     "p_value": ("p-value of the last test passed", _p_value),
     "n_tests": ("Thresholds tested, in fixed order", format_count),
     "method": ("Method", str),
 }
 
 
+def _points(value: float) -> str:
+    return f"{100 * value:+.2f} points"
+
+
+_PAIRED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("difference", "Student and teacher together, minus teacher", _points),
+    ("difference_lower", "Its lower bound", _points),
+    ("margin", "Loss that counts as none", lambda value: f"{100 * value:g} points"),
+    ("wins", "Calls on which only the system is right", format_count),
+    ("losses", "Calls on which only the teacher is right", format_count),
+    ("p_value", "p-value", _p_value),
+)
+
+
 def certificate_section(facts: Facts, summary: Summary) -> Section:
     """Bars, statements with their tables, limits."""
     main, gold, paired = (part(facts, key) for key in ("certificate", "gold_certificate", "non_inferiority"))
     against = "the teacher" if summary.reference == "teacher" else "gold answers"
-    bounds = [_as_bound(f"Against {against}", main, summary.target)]
-    if gold:
-        bounds.append(_as_bound("Against gold answers", gold, number(gold, "target")))
+    bounds = [_as_bound(f"Answered calls, against {against}", main, summary.target), *_gold_bounds(gold)]
     drawn = [one for one in bounds if one.lower is not None or one.estimate is not None]
     picture = (
         figure(
@@ -81,21 +84,31 @@ def certificate_section(facts: Facts, summary: Summary) -> Section:
     )
     cards = [_card(f"Against {against}", "The target" if summary.reference == "teacher" else "The target, by gold", main, summary)]
     if gold:
-        cards.append(_card("Against gold answers", "Being right", gold, summary))
-    if paired:
+        cards.append(_gold_card(gold, paired))
+    elif paired:
         cards.append(_card("Beside the teacher, by gold", "No worse than the teacher?", paired, summary))
     body = join([picture, tag("div", *cards, cls="cards"), _teacher_facts(facts), _limits(facts, summary)])
     return Section("certificate", "Certificate", "The certificate in full", body)
 
 
 def _as_bound(name: str, certificate: Facts, target: float | None) -> Bound:
-    estimate = number(certificate, "agreement")
-    estimate = number(certificate, "accuracy") if estimate is None else estimate
-    lower = number(certificate, "agreement_lower")
-    for key in ("accuracy_lower", "lower"):
-        lower = number(certificate, key) if lower is None else lower
-    is_met = bool(certificate.get("is_certified", target is None or (lower is not None and lower >= target)))
-    return Bound(name, estimate, lower, target, is_met)
+    estimate, lower = number(certificate, "agreement"), number(certificate, "agreement_lower")
+    return Bound(name, estimate, lower, target, bool(certificate.get("is_certified")))
+
+
+_GOLD_PARTS = (
+    ("answered", "Answered calls, by gold answers"),
+    ("system", "Student and teacher together, by gold answers"),
+    ("teacher", "Teacher alone, by gold answers"),
+)
+
+
+def _gold_bounds(gold: Facts) -> list[Bound]:
+    out = []
+    for key, name in _GOLD_PARTS:
+        estimate, lower, _ = share(part(gold, key))
+        out.append(Bound(name, estimate, lower, None, is_met=True))
+    return out
 
 
 def _card(title: str, kicker: str, certificate: Facts, summary: Summary) -> Html:
@@ -112,6 +125,36 @@ def _card(title: str, kicker: str, certificate: Facts, summary: Summary) -> Html
         pairs(_items(certificate)),
         cls="card gold-card" if "gold" in title and summary.reference == "teacher" else "card",
     )
+
+
+def _gold_card(gold: Facts, paired: Facts) -> Html:
+    items: list[tuple[str, object]] = [(name, _accuracy(part(gold, key))) for key, name in _GOLD_PARTS]
+    verdict: Html = EMPTY
+    if paired:
+        is_held = bool(paired.get("is_noninferior"))
+        verdict = badge("no worse than the teacher", "accent") if is_held else badge("not shown to be as good", "warn")
+        for key, name, form in _PAIRED:
+            value = number(paired, key)
+            items.append((name, unknown() if value is None else form(value)))
+    for key, name in (("n", "Calls with gold answers"), ("n_without_gold", "Calls left out for want of gold")):
+        items.append((name, format_count(number(gold, key))))
+    return tag(
+        "article",
+        tag("div", "Being right, not matching", cls="kicker"),
+        tag("h3", "Against gold answers ", verdict),
+        paragraph(text(gold, "sentence") or "No statement was made.", cls="statement"),
+        pairs(items),
+        cls="card gold-card",
+    )
+
+
+def _accuracy(found: Facts) -> object:
+    estimate, lower, count = share(found)
+    right = number(found, "n_right")
+    if estimate is None:
+        return unknown("there were no such calls with gold answers")
+    counts = f" ({format_count(right)} of {format_count(count)})" if right is not None and count is not None else ""
+    return f"{_fine(estimate)}{counts}" + ("" if lower is None else f", at least {_bound(lower)}")
 
 
 def _items(certificate: Facts) -> list[tuple[str, object]]:
@@ -159,14 +202,14 @@ def _teacher_facts(facts: Facts) -> Html:
     items: list[tuple[str, object]] = []
     for key, name in (("gold_accuracy", "The teacher itself, by gold answers"), ("ceiling", "The teacher asked twice agrees with itself")):
         found = part(teacher, key)
-        share = number(found, "share")
-        if share is None:
+        estimate = share(found)[0]
+        if estimate is None:
             reason = "no gold answers in the log" if key == "gold_accuracy" else "the log never asks the same thing twice"
             items.append((name, join([unknown(reason), f" ({reason})"])))
             continue
         low, high, count = number(found, "low"), number(found, "high"), number(found, "n")
         about = f" (95 % interval {format_share(low)} to {format_share(high)}, {format_count(count)} calls)"
-        items.append((name, format_share(share) + (about if low is not None else "")))
+        items.append((name, format_share(estimate) + (about if low is not None else "")))
     return tag("div", tag("h3", "How good is the teacher?"), pairs(items), cls="aside")
 
 

@@ -11,7 +11,7 @@ from understudy.report.summary import Summary
 from understudy.report.tables import Cell, duration_cell, table, text_cell, unknown
 from understudy.units import format_count, format_duration, format_usd
 
-__all__ = ["cost_section", "next_section", "receipt_section"]
+__all__ = ["cost_section", "receipt_section"]
 
 Triple = tuple[float, float | None, float | None]
 
@@ -39,7 +39,7 @@ def cost_section(facts: Facts, summary: Summary) -> Section:
             f"the teacher's price is unknown ({summary.teacher_usd_reason})" if summary.teacher_usd is None else summary.system_usd_reason
         )
         words = paragraph("Unknown: ", why or "it was not computed", ". ", _price_hint(summary), cls="lede")
-        return Section("cost", "Cost", title, join([words, _per_thousand(summary)]))
+        return Section("cost", "Cost", title, join([words, _per_million(summary)]))
     if calls is None:
         lede = f"It does not pay back{': ' + reason if reason else ''}."
     else:
@@ -48,54 +48,26 @@ def cost_section(facts: Facts, summary: Summary) -> Section:
         lambda width: draw_volume(series, calls, width),
         "Teacher alone against build cost, compute on every call and the teacher on deferred ones. Both axes logarithmic.",
     )
-    return Section("cost", "Cost", title, join([paragraph(lede, cls="lede"), picture, _per_thousand(summary)]))
+    return Section("cost", "Cost", title, join([paragraph(lede, cls="lede"), picture, _per_million(summary)]))
 
 
 def _price_hint(summary: Summary) -> str:
     return "Give the teacher's price of a call with --teacher-usd to see it." if summary.teacher_usd is None else ""
 
 
-def _per_thousand(summary: Summary) -> Html:
-    def thousand(usd: float | None) -> str:
-        return format_usd(None if usd is None else 1000 * usd)
+def _per_million(summary: Summary) -> Html:
+    def million(usd: float | None) -> str:
+        return format_usd(None if usd is None else 1e6 * usd)
 
     rest = None if summary.system_usd is None or summary.student_usd is None else summary.system_usd - summary.student_usd
     return tag(
         "div",
-        tile("Teacher alone, 1,000 calls", thousand(summary.teacher_usd), "" if summary.teacher_usd is not None else summary.teacher_usd_reason),
-        tile("Compute of the student", thousand(summary.student_usd), "on every call, deferred ones too"),
-        tile("Teacher on deferred calls", thousand(rest), "" if rest is not None else summary.system_usd_reason),
-        tile("Together", thousand(summary.system_usd), "" if summary.system_usd is not None else summary.system_usd_reason),
+        tile("Teacher alone, a million calls", million(summary.teacher_usd), "" if summary.teacher_usd is not None else summary.teacher_usd_reason),
+        tile("Compute of the student", million(summary.student_usd), "on every call, deferred ones too"),
+        tile("Teacher on deferred calls", million(rest), "" if rest is not None else summary.system_usd_reason),
+        tile("Together", million(summary.system_usd), "" if summary.system_usd is not None else summary.system_usd_reason),
         cls="tiles small",
     )
-
-
-def next_section(facts: Facts, summary: Summary) -> Section:
-    """Remedies or improvements, each with its price."""
-    steps = rows(facts, "next_steps")
-    title = "What next" if summary.is_certified else "What would change the answer"
-    if not steps:
-        words = "Nothing to suggest: the target holds." if summary.is_certified else "No remedy could be priced from this log."
-        return Section("next", "Next", title, paragraph(words, cls="quiet"))
-    priced = [number(step, "usd") for step in steps]
-    cards = []
-    for step, usd in zip(steps, priced, strict=True):
-        price = join([unknown("no price is known for this"), " price"]) if usd is None else ("no cost" if usd == 0 else format_usd(usd))
-        kind = text(step, "kind")
-        cards.append(
-            tag(
-                "li",
-                tag("div", badge(kind.replace("_", " ")) if kind else EMPTY, tag("span", price, cls="price"), cls="step-head"),
-                paragraph(text(step, "text") or ""),
-                cls="step",
-            )
-        )
-    lede = (
-        "Ways to a higher coverage or a lower price, from what was measured here."
-        if summary.is_certified
-        else "Nothing is lost: the calls and the finished rungs are kept, and a later run goes on from here. The cheapest ways on:"
-    )
-    return Section("next", "Next", title, join([paragraph(lede, cls="lede"), tag("ol", *cards, cls="steps")]))
 
 
 def receipt_section(facts: Facts) -> Section:

@@ -55,7 +55,7 @@ def _gold_line(facts: Facts, summary: Summary) -> Html:
         return paragraph(badge("gold", "gold"), " ", words, cls="goldline")
     gold = part(facts, "gold_certificate")
     if sentence := text(gold, "sentence"):
-        return paragraph(badge("gold", "gold"), " ", sentence, cls="goldline")
+        return paragraph(badge("gold", "gold"), " ", split_sentence(sentence)[0], cls="goldline")
     words = (
         "Matching the teacher is not being right. The log holds no usable gold answers, so how often either is right"
         " is unknown."
@@ -64,15 +64,15 @@ def _gold_line(facts: Facts, summary: Summary) -> Html:
 
 
 def _yes_tiles(summary: Summary) -> list[Html]:
-    interval = None
+    interval = "of calls answered without the teacher"
     if summary.coverage_low is not None and summary.coverage_high is not None:
-        interval = f"95 % interval {format_share(summary.coverage_low)} to {format_share(summary.coverage_high)}"
+        interval += f" ({format_share(summary.coverage_low)} to {format_share(summary.coverage_high)})"
     word = "agreement" if summary.reference == "teacher" else "accuracy"
     if summary.of == "all":
         word = "right or deferred"
     bound = unknown() if summary.agreement_lower is None else f"≥ {percent_at_least(summary.agreement_lower)}"
     return [
-        tile("Answered without the teacher", format_share(summary.coverage), interval, cls="key"),
+        tile("Coverage", format_share(summary.coverage), interval, cls="key"),
         tile(f"Certified {word}", bound, f"measured {format_share(summary.agreement)}"),
         _cost_tile(summary),
         _speed_tile(summary),

@@ -73,24 +73,26 @@ def _lede(facts: Facts, summary: Summary) -> Html:
 def _rung_table(facts: Facts, summary: Summary, colours: dict[str, str]) -> Html:
     chosen = members_of(summary.chosen) if summary.chosen else []
     word = "Agreement" if summary.reference == "teacher" else "Accuracy"
-    heads = ["Rung", "Status", "Fit time", "Size", "Per answer", "Per 1,000", word, "Coverage at target", "int8 = float"]
+    heads = ["Rung", "Status", "Fit time", "Size", "Per answer", "Per million", word, "Coverage at target", "int8 = float"]
     body = []
     for rung in rows(facts, "rungs"):
         name, reason = text(rung, "name") or "?", text(rung, "reason")
         is_fitted = rung.get("status") in _FITTED
         usd = number(rung, "call_usd")
-        why = None if is_fitted else reason or "not tried"
+        if not is_fitted:
+            body.append([Cell(_rung_name(name, colours, is_chosen=False), name), _not_tried(reason, len(heads) - 1)])
+            continue
         body.append(
             [
                 Cell(_rung_name(name, colours, is_chosen=name in chosen), name),
                 Cell(_status(rung, reason), text(rung, "status") or ""),
-                duration_cell(number(rung, "fit_seconds"), why),
-                bytes_cell(number(rung, "size_bytes"), why),
-                duration_cell(number(rung, "call_seconds"), why),
-                usd_cell(None if usd is None else 1000 * usd, why),
-                share_cell(accuracy_of(rung), why),
-                share_cell(number(rung, "coverage"), why),
-                share_cell(number(rung, "float_agreement"), why or "this rung has no float form to compare with"),
+                duration_cell(number(rung, "fit_seconds")),
+                bytes_cell(number(rung, "size_bytes")),
+                duration_cell(number(rung, "call_seconds")),
+                usd_cell(None if usd is None else 1e6 * usd),
+                share_cell(accuracy_of(rung)),
+                share_cell(number(rung, "coverage")),
+                share_cell(number(rung, "float_agreement"), "this rung has no float form to compare with"),
             ]
         )
     return table(heads, body, caption="Every rung, cheapest first", cls="rungs")
@@ -102,6 +104,11 @@ def _rung_name(name: str, colours: dict[str, str], *, is_chosen: bool) -> Html:
     )
 
 
+def _not_tried(reason: str | None, columns: int) -> Cell:
+    words = tag("span", f"not tried: {reason or 'the reason is unknown'}", cls="quiet")
+    return Cell(words, None, span=columns)
+
+
 def _status(rung: Facts, reason: str | None) -> Html:
     status = text(rung, "status") or "unknown"
     return join([tag("span", status), tag("div", reason, cls="why") if reason else EMPTY])
@@ -111,7 +118,7 @@ def _systems(facts: Facts) -> Html:
     found = rows(facts, "candidates")
     if not found:
         return EMPTY
-    heads = ["System", "Coverage at target", "Right on all", "Per answer", "Compute per 1,000", "All in per 1,000"]
+    heads = ["System", "Coverage at target", "Right on all", "Per answer", "Compute per million", "All in per million"]
     body = []
     for row in found:
         compute, total = number(row, "call_usd"), number(row, "total_usd")
@@ -123,8 +130,8 @@ def _systems(facts: Facts) -> Html:
                 share_cell(number(row, "coverage")),
                 share_cell(number(row, "accuracy")),
                 duration_cell(number(row, "call_seconds")),
-                usd_cell(None if compute is None else 1000 * compute),
-                usd_cell(None if total is None else 1000 * total, "the teacher's price is unknown"),
+                usd_cell(None if compute is None else 1e6 * compute),
+                usd_cell(None if total is None else 1e6 * total, "the teacher's price is unknown"),
             ]
         )
     stages = rows(facts, "stages")

@@ -39,7 +39,7 @@ def suspects_section(facts: Facts) -> Section:
     title = "Suspected teacher mistakes"
     if not found:
         words = "None found, or not looked for: too few calls per class to judge a recorded answer by the others."
-        return Section("suspects", "Suspects", title, paragraph(words, cls="quiet"))
+        return Section("suspects", "", title, paragraph(words, cls="quiet"))
     items = [
         _entry(row, ("Teacher", text(row, "teacher")), ("Suggested", text(row, "suggested")), _score(number(row, "score")), at)
         for at, row in enumerate(found)
@@ -48,7 +48,7 @@ def suspects_section(facts: Facts) -> Section:
         f"{len(found)} recorded answers that a model which never saw them would give differently, most suspect first. A person who"
         " reads these few makes both the student and the certificate better."
     )
-    return Section("suspects", "Suspects", title, join([paragraph(words, cls="lede"), _searchable(items, "suspects")]))
+    return Section("suspects", "", title, join([paragraph(words, cls="lede"), _searchable(items, "suspects")]))
 
 
 def _sure(confidence: float | None) -> str:

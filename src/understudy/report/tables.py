@@ -40,11 +40,14 @@ class Cell:
         What to sort by; ``None`` sorts last.
     is_number
         Whether it is aligned to the right.
+    span
+        How many columns it fills; only the last of a row may fill several.
     """
 
     shown: Html
     key: float | str | None
     is_number: bool = False
+    span: int = 1
 
 
 def unknown(reason: str | None = None) -> Html:
@@ -86,7 +89,7 @@ def bar_cell(value: float | None, reason: str | None = None) -> Cell:
     if value is None:
         return share_cell(None, reason)
     filled = tag("i", style=f"width:{max(0.0, min(1.0, value)) * 100:.1f}%")
-    return Cell(tag("span", tag("span", filled, cls="bar"), format_share(value), cls="barred"), value, is_number=True)
+    return Cell(tag("span", tag("span", filled, cls="meter"), format_share(value), cls="barred"), value, is_number=True)
 
 
 def text_cell(value: object, *, is_foreign: bool = False) -> Cell:
@@ -101,7 +104,7 @@ def table(
     """A sortable table; rows after the first `most` are folded away until asked for."""
     if not body:
         return EMPTY
-    numeric = [all(row[at].is_number for row in body) for at in range(len(heads))]
+    numeric = [_is_numeric([row[at] for row in body if at < len(row)]) for at in range(len(heads))]
     head = tag(
         "thead",
         tag(
@@ -122,11 +125,16 @@ def table(
     return tag("div", tag("div", made, cls="scroll"), button, cls="tablebox folded" if folded > 0 else "tablebox")
 
 
+def _is_numeric(column: Sequence[Cell]) -> bool:
+    plain = [cell for cell in column if cell.span == 1]
+    return bool(plain) and all(cell.is_number for cell in plain)
+
+
 def _cell(cell: Cell, *, is_first: bool) -> Html:
-    key = "" if cell.key is None else (repr(cell.key) if isinstance(cell.key, float) else cell.key[:80])
+    key = "" if cell.key is None else (repr(cell.key) if isinstance(cell.key, float | int) else cell.key[:80])
     name = "th" if is_first and not cell.is_number else "td"
     scope = "row" if name == "th" else None
-    return tag(name, cell.shown, cls="num" if cell.is_number else None, data_key=key, scope=scope)
+    return tag(name, cell.shown, cls="num" if cell.is_number else None, data_key=key, scope=scope, colspan=cell.span if cell.span > 1 else None)
 
 
 def pairs(items: Sequence[tuple[str, object]], *, cls: str = "pairs") -> Html:

@@ -20,10 +20,13 @@ from understudy.task.problem import Problem
 from understudy.text.numbers import parse_number
 from understudy.text.tokens import TOKEN_FEATURES, Token, token_features, tokenise
 
-__all__ = ["TAG_BITS", "LinearTagger", "PointInput", "context_buckets", "prepare_point_input"]
+__all__ = ["PAD_BUCKET", "TAG_BITS", "LinearTagger", "PointInput", "context_buckets", "prepare_point_input"]
 
 TAG_BITS = 17
 _OFFSETS = (0, -1, 1, -2, 2, -3)
+_FAR = 14
+PAD_BUCKET = (1 << TAG_BITS) - 1
+"""Stands for "no feature"; never weighs anything."""
 _PAIRS = ((0, -1), (0, 1), (-1, 1), (-1, -2))
 _SALT = 0x85EBCA6B
 
@@ -63,7 +66,24 @@ def context_buckets(part: int, text: str, tokens: list[Token]) -> npt.NDArray[np
     columns.append(_mix(position, 3000 + part))
     columns.append(_mix(np.minimum(np.arange(count)[::-1], 6).astype(np.uint32), 3100 + part))
     columns.append(_mix(np.full(count, min(count // 8, 5), dtype=np.uint32), 3200 + part))
-    return (np.stack(columns, axis=1) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    near = (np.stack(columns, axis=1) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    return np.concatenate((near, _far_words(text, tokens, alone[:, 0])), axis=1)
+
+
+def _far_words(text: str, tokens: list[Token], words: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Words up to _FAR tokens before and after, whatever their distance, for tokens that begin with a digit.
+
+    Which of several numbers is meant is decided by words further away than spelling needs.
+    """
+    out = np.full((len(tokens), 2 * _FAR), PAD_BUCKET, dtype=np.int64)
+    before = (_mix(words, 4000) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    after = (_mix(words, 4001) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    for at, (start, _) in enumerate(tokens):
+        if text[start].isdigit():
+            left, right = before[max(0, at - _FAR) : at], after[at + 1 : at + 1 + _FAR]
+            out[at, : len(left)] = left
+            out[at, _FAR : _FAR + len(right)] = right
+    return out
 
 
 class LinearTagger:
@@ -101,6 +121,7 @@ class LinearTagger:
         # Row f stands for "unused" and weighs nothing, which spares a mask per token.
         self._weights = np.vstack((weights, np.zeros((1, 2), dtype=weights.dtype))).astype(np.int64)
         self._table = np.where(table < 0, len(weights), table)
+        self._table[PAD_BUCKET] = len(weights)
 
     @classmethod
     def load(cls, path: Path, problem: Problem) -> LinearTagger:

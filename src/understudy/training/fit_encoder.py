@@ -164,7 +164,7 @@ def start_at_shares(network: EncoderNetwork, rows: TrainingRows) -> None:
         for targets in rows.heads:
             if targets.problem.mode == "classify" and targets.dense is not None:
                 share = (targets.dense.sum(0) + 0.05) / (targets.dense.sum() + 0.05 * targets.dense.shape[1])
-                network.row.bias[slice(*targets.head.row)] = torch.from_numpy(np.log(share).astype(np.float32))
+                network.row_bias[slice(*targets.head.row)] = torch.from_numpy(np.log(share).astype(np.float32))
 
 
 def finished_heads(

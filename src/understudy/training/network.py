@@ -43,8 +43,11 @@ class EncoderNetwork(nn.Module):
         self.encoder = encoder
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.row = nn.Linear(width, row_width)
-        self.token = nn.Linear(width, token_width)
+        # Plain parameters: torch's linear layer warns where it has no columns.
+        self.row_weight = nn.Parameter(torch.empty(row_width, width))
+        self.row_bias = nn.Parameter(torch.zeros(row_width))
+        self.token_weight = nn.Parameter(torch.empty(token_width, width))
+        self.token_bias = nn.Parameter(torch.zeros(token_width))
         self.has_types = int(getattr(encoder.config, "type_vocab_size", 0) or 0) > 0
 
     def forward(
@@ -58,14 +61,14 @@ class EncoderNetwork(nn.Module):
         else:
             weight_bt1 = mask[..., None].float()
             pooled_bh = (states_bth * weight_bt1).sum(1) / weight_bt1.sum(1)
-        row = nn.functional.linear(self.dropout(pooled_bh), self.row.weight, self.row.bias)
-        token = nn.functional.linear(self.dropout(states_bth), self.token.weight, self.token.bias)
+        row = nn.functional.linear(self.dropout(pooled_bh), self.row_weight, self.row_bias)
+        token = nn.functional.linear(self.dropout(states_bth), self.token_weight, self.token_bias)
         return row, token, pooled_bh
 
     def head_arrays(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Weights and bias of ``row`` or ``token``, float32."""
-        layer = self.row if name == "row" else self.token
-        return layer.weight.detach().cpu().float().numpy(), layer.bias.detach().cpu().float().numpy()
+        weight = self.get_parameter(f"{name}_weight").detach().cpu().float().numpy()
+        return weight, self.get_parameter(f"{name}_bias").detach().cpu().float().numpy()
 
 
 def build_network(
@@ -75,9 +78,8 @@ def build_network(
     network = EncoderNetwork(base.torch_model(), base.pooling, row_width, token_width, dropout)
     pen = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for layer in (network.row, network.token):
-            layer.weight.normal_(0.0, 0.02, generator=pen)
-            layer.bias.zero_()
+        for weight in (network.row_weight, network.token_weight):
+            weight.normal_(0.0, 0.02, generator=pen)
     return network
 
 

@@ -1,0 +1,46 @@
+"""Options and data that several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# One thread each: the suite runs on two cores, and determinism is tested, not speed.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run tests that take more than ten seconds")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow; run with --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def example_calls() -> Path:
+    """The calls that the project ships."""
+    return ROOT / "examples" / "support" / "calls.jsonl"
+
+
+@pytest.fixture(scope="session")
+def example_task() -> Path:
+    """Their task file."""
+    return ROOT / "examples" / "support" / "task.toml"
+
+
+@pytest.fixture(scope="session")
+def shared_calls() -> Path:
+    """Recorded calls beside the project, where a machine has them."""
+    folder = ROOT.parent / "shared" / "data" / "calls"
+    if not folder.is_dir():
+        pytest.skip("the recorded calls (shared/data/calls) are not beside the project on this machine")
+    return folder
