@@ -291,8 +291,8 @@ def rows_of(population: Population, tally: Tally, draws: int) -> Iterator[str]:
         too_many = binomial_tail(false, draws) < 0.001
         mean = "" if "bound" in name and "share" not in name else f"{tally.coverage[name] / draws:.3f}"
         yield (
-            f"| {population.name} | {name} | {made / draws:.3f} | {false / draws:.4f} ({low:.4f}-{high:.4f}) |"
-            f" {'**no**' if too_many else 'yes'} | {mean} |"
+            f"| {population.name} | {name} | {made / draws:.3f} | {false / draws:.4f} ({low:.4f}-{high:.4f})"
+            f" | {'**no**' if too_many else 'yes'} | {mean} |"
         )
 
 
@@ -316,7 +316,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     lines = [
-        f"{options.draws} draws, target {TARGET}, delta {DELTA}, {N_SELECT} select and {N_CERTIFY} certify calls.",
+        f"{options.draws} draws, target {TARGET}, delta {DELTA}; {N_SELECT} + {N_CERTIFY} calls.",
         "",
         "| family | statement | made | false (95 % interval) | holds | mean coverage |",
         "|---|---|---|---|---|---|",

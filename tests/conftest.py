@@ -44,3 +44,11 @@ def shared_calls() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded calls (shared/data/calls) are not beside the project on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base encoder of two small layers, as a folder."""
+    from tiny_encoder import write_tiny_encoder
+
+    return write_tiny_encoder(tmp_path_factory.mktemp("tiny-base"))

@@ -1,1 +1,3 @@
-"""What every benchmark needs: data, processes, cache, machine, page. Standard library only, so peers can use it."""
+"""What every benchmark needs: data, processes, cache, machine, page. Standard library only, so peers can
+use it.
+"""

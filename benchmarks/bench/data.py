@@ -54,7 +54,9 @@ def banking(folder: Path, *, quick: bool) -> tuple[list[str], list[str], list[st
     )
 
 
-def hold_out(rows: Sequence[dict[str, Any]], share: float = 0.2, seed: int = 0) -> tuple[list[Any], list[Any]]:
+def hold_out(
+    rows: Sequence[dict[str, Any]], share: float = 0.2, seed: int = 0
+) -> tuple[list[Any], list[Any]]:
     """A seeded split into (1 - `share`, `share`) of the rows, for sources without one."""
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
@@ -62,7 +64,9 @@ def hold_out(rows: Sequence[dict[str, Any]], share: float = 0.2, seed: int = 0) 
     return [rows[at] for at in sorted(order[cut:])], [rows[at] for at in sorted(order[:cut])]
 
 
-def per_class(texts: Sequence[str], labels: Sequence[str], shots: int, seed: int = 0) -> tuple[list[str], list[str]]:
+def per_class(
+    texts: Sequence[str], labels: Sequence[str], shots: int, seed: int = 0
+) -> tuple[list[str], list[str]]:
     """At most `shots` seeded examples of each class."""
     by_label: dict[str, list[str]] = defaultdict(list)
     for text, label in zip(texts, labels, strict=True):

@@ -21,7 +21,9 @@ def describe_machine() -> dict[str, Any]:
     memory_gb: float | None = None
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        family = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
+        family = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None
+        )
         memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (OSError, ValueError):
         family = platform.processor() or None
@@ -46,7 +48,9 @@ def package_versions() -> dict[str, str]:
 
 
 def source_fingerprint(*folders: Path) -> str:
-    """First 12 hex digits of a hash over the Python files below `folders` (and over the interpreter's version)."""
+    """First 12 hex digits of a hash over the Python files below `folders` (and over the interpreter's
+    version).
+    """
     digest = hashlib.sha256(sys.version.split()[0].encode())
     for folder in folders:
         for path in sorted([folder] if folder.is_file() else folder.rglob("*.py")):

@@ -1,8 +1,9 @@
 """Serve in a fresh process and measure it: cold start, time per answer, memory. Standard library only.
 
 Protocol: the served process calls :func:`serve` with a function that loads and returns ``answer(text)``; the
-measuring process calls :func:`measure`. Cold start is the wall time from starting the interpreter to the first
-answer, median of several starts with warm disk caches. Time per answer is one text at a time on one thread.
+measuring process calls :func:`measure`. Cold start is the wall time from starting the interpreter to the
+first answer, median of several starts with warm disk caches. Time per answer is one text at a time on one
+thread.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from typing import Any
 
 __all__ = ["ONE_THREAD", "folder_bytes", "measure", "peak_mb", "serve"]
 
-ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-} | {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
+) | {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 _STARTS = 3
 
 
 def _status_mb(key: str) -> float | None:
-    """A size from the kernel's account of this process in MB (2**20 bytes); ``None`` where there is no such account."""
+    """A size from the kernel's account of this process in MB (2**20 bytes); ``None`` where there is no such
+    account.
+    """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -86,7 +89,12 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> tuple[floa
 
 
 def measure(
-    command: Sequence[str], texts: Sequence[str], work: Path, *, seconds: float = 60.0, python_path: str | None = None
+    command: Sequence[str],
+    texts: Sequence[str],
+    work: Path,
+    *,
+    seconds: float = 60.0,
+    python_path: str | None = None,
 ) -> dict[str, Any]:
     """Figures of serving by `command`, to which the path of the texts and the seconds are appended."""
     texts_path = work / "texts.json"

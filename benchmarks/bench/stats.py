@@ -25,9 +25,7 @@ def share_interval(hits: int, n: int, confidence: float = 0.95) -> dict[str, flo
     return {"share": share, "low": middle - half, "high": middle + half, "n": n}
 
 
-def count_entities(
-    found: Mapping[str, Any], truth: Mapping[str, Any], names: Sequence[str]
-) -> Counts:
+def count_entities(found: Mapping[str, Any], truth: Mapping[str, Any], names: Sequence[str]) -> Counts:
     """Entities of one record over its own attributes; a missing key and null both mean "no such entity"."""
     hits = extra = missed = 0
     for name in names:

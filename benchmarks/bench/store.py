@@ -44,6 +44,8 @@ class Store:
     def add(self, result: dict[str, Any]) -> None:
         """Append one result."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        is_torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size > 0
+        is_torn = (
+            self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size > 0
+        )
         with self.path.open("a", encoding="utf-8") as out:
             out.write(("\n" if is_torn else "") + json.dumps(result, ensure_ascii=False) + "\n")

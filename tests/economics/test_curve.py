@@ -13,9 +13,7 @@ def measured(rng=None, a=3.0, b=0.5, c=0.03, n_eval=2000, sizes=SIZES):
     out = []
     for n in sizes:
         error = a * n**-b + c
-        out.append(
-            (n, int(round(n_eval * error)) if rng is None else int(rng.binomial(n_eval, error)), n_eval)
-        )
+        out.append((n, round(n_eval * error) if rng is None else int(rng.binomial(n_eval, error)), n_eval))
     return out
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,30 +15,47 @@ from understudy.certify.useful_no import explain_failure
 from understudy.economics.breakeven import break_even
 from understudy.economics.curve import fit_learning_curve
 
-TOPICS = (
-    "activate_my_card age_limit apple_pay_or_google_pay atm_support automatic_top_up balance_not_updated beneficiary_not_allowed"
-    " cancel_transfer card_about_to_expire card_acceptance card_arrival card_delivery_estimate card_linking card_not_working"
-    " card_payment_fee_charged card_payment_not_recognised card_swallowed cash_withdrawal_charge change_pin compromised_card"
-    " contactless_not_working country_support declined_card_payment declined_transfer direct_debit disposable_card_limits"
-    " edit_personal_details exchange_charge exchange_rate exchange_via_app extra_charge_on_statement failed_transfer"
-    " fiat_currency_support get_disposable_card get_physical_card getting_spare_card getting_virtual_card lost_or_stolen_card"
-    " lost_or_stolen_phone order_physical_card passcode_forgotten pending_card_payment pending_cash_withdrawal pending_top_up"
-    " pending_transfer pin_blocked receiving_money request_refund reverted_card_payment supported_cards terminate_account"
-    " top_up_by_bank_charge top_up_by_card_charge top_up_by_cash top_up_failed top_up_limits top_up_reverted topping_up_by_card"
-    " charged_twice transfer_fee_charged transfer_into_account transfer_not_received transfer_timing unable_to_verify"
-    " verify_my_identity verify_source_of_funds verify_top_up virtual_card_not_working visa_or_mastercard why_verify_identity"
-    " wrong_amount_of_cash wrong_exchange_rate wrong_transfer_name currency_of_salary joint_account card_colour statement_by_post"
+TOPICS = (  # noqa: SIM905
+    "activate_my_card age_limit apple_pay_or_google_pay atm_support automatic_top_up "
+    "balance_not_updated beneficiary_not_allowed cancel_transfer card_about_to_expire "
+    "card_acceptance card_arrival card_delivery_estimate card_linking card_not_working "
+    "card_payment_fee_charged card_payment_not_recognised card_swallowed cash_withdrawal_charge "
+    "change_pin compromised_card contactless_not_working country_support declined_card_payment "
+    "declined_transfer direct_debit disposable_card_limits edit_personal_details exchange_charge "
+    "exchange_rate exchange_via_app extra_charge_on_statement failed_transfer fiat_currency_support "
+    "get_disposable_card get_physical_card getting_spare_card getting_virtual_card "
+    "lost_or_stolen_card lost_or_stolen_phone order_physical_card passcode_forgotten "
+    "pending_card_payment pending_cash_withdrawal pending_top_up pending_transfer pin_blocked "
+    "receiving_money request_refund reverted_card_payment supported_cards terminate_account "
+    "top_up_by_bank_charge top_up_by_card_charge top_up_by_cash top_up_failed top_up_limits "
+    "top_up_reverted topping_up_by_card charged_twice transfer_fee_charged transfer_into_account "
+    "transfer_not_received transfer_timing unable_to_verify verify_my_identity "
+    "verify_source_of_funds verify_top_up virtual_card_not_working visa_or_mastercard "
+    "why_verify_identity wrong_amount_of_cash wrong_exchange_rate wrong_transfer_name "
+    "currency_of_salary joint_account card_colour statement_by_post "
 ).split()
 """77 labels."""
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)> \" ' & \x00 null and \x1b[31m escape",
-    "\u202eright to left override\u202c \u0627\u0644\u0628\u0637\u0627\u0642\u0629 \u0644\u0627 \u062a\u0639\u0645\u0644",
+    (
+        "\u202eright to left override\u202c \u0627\u0644\u0628\u0637\u0627\u0642\u0629"
+        " \u0644\u0627 \u062a\u0639\u0645\u0644"
+    ),
     "emoji \U0001f469\u200d\U0001f4bb\U0001f525 and \ud800 lone surrogate",
     "我的银行卡昨天被自动取款机吞了，请问怎么办？",
 )
 CORE_HOUR_USD = 0.04
+
+
+Maker = Callable[[], dict[str, Any]]
+
+
+def _computed_once(make: Maker) -> Maker:
+    """Facts are fitted once; every caller gets a copy of its own."""
+    once = functools.cache(make)
+    return functools.wraps(make)(lambda: copy.deepcopy(once()))
 
 
 def _judged(n: int, accuracy: float, sharpness: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +74,18 @@ def _risk_coverage(confidence: np.ndarray, is_right: np.ndarray) -> list[list[fl
 
 def _rung(name: str, level: float, seconds: float | None, **more: Any) -> dict[str, Any]:
     """A rung; `seconds` is ``None`` for one that was not tried."""
-    empty = dict.fromkeys(("fit_seconds", "size_bytes", "call_seconds", "call_usd", "float_agreement", "accuracy", "coverage"))
-    base = {"name": name, "status": "fitted", "reason": None, "predicted_seconds": 12.0, **empty, "risk_coverage": [], "curve": None}
+    empty = dict.fromkeys(
+        ("fit_seconds", "size_bytes", "call_seconds", "call_usd", "float_agreement", "accuracy", "coverage")
+    )
+    base = {
+        "name": name,
+        "status": "fitted",
+        "reason": None,
+        "predicted_seconds": 12.0,
+        **empty,
+        "risk_coverage": [],
+        "curve": None,
+    }
     if seconds is None:
         return {**base, "status": "skipped", **more}
     confidence, is_right = _judged(1600, level, 2.4, seed=len(name))
@@ -83,7 +113,9 @@ def _curve(error: float, seed: int) -> dict[str, Any]:
     return {"points": points, "forecast": forecast, "reason": "; ".join(fit.warnings) or None}
 
 
-def _candidate(name: str, seconds: float, coverage: float, accuracy: float, teacher: float | None, **more: Any) -> dict[str, Any]:
+def _candidate(
+    name: str, seconds: float, coverage: float, accuracy: float, teacher: float | None, **more: Any
+) -> dict[str, Any]:
     usd = seconds / 3600 * CORE_HOUR_USD
     total = None if teacher is None else usd + (1 - coverage) * teacher
     return {
@@ -102,7 +134,12 @@ def _certified(accuracy: float, n: int, target: float, seed: int) -> tuple[Any, 
     select, select_right = _judged(1600, accuracy, 2.4, seed)
     confidence, is_right = _judged(n, accuracy, 2.4, seed + 1)
     grid = grid_from_select(select, select_right, target=target, delta=0.05, n_certify=n)
-    return certify_selective(confidence, is_right, target=target, delta=0.05, thresholds=grid), grid, confidence, is_right
+    return (
+        certify_selective(confidence, is_right, target=target, delta=0.05, thresholds=grid),
+        grid,
+        confidence,
+        is_right,
+    )
 
 
 def _bins(confidence: np.ndarray, is_right: np.ndarray) -> list[dict[str, Any]]:
@@ -122,7 +159,9 @@ def _bins(confidence: np.ndarray, is_right: np.ndarray) -> list[dict[str, Any]]:
     return out
 
 
-def _labels(names: list[str] | tuple[str, ...], n: int, accuracy: float, seed: int, *, is_certified: bool = True) -> list[dict[str, Any]]:
+def _labels(
+    names: list[str] | tuple[str, ...], n: int, accuracy: float, seed: int, *, is_certified: bool = True
+) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, rng.dirichlet(np.full(len(names), 6.0)))
     rows = []
@@ -167,7 +206,9 @@ def _options(**more: Any) -> dict[str, Any]:
 
 
 def _money(teacher: float | None, student: float, coverage: float, build: float) -> dict[str, Any]:
-    money = break_even(teacher_usd_per_call=teacher, student_usd_per_call=student, build_usd=build, coverage=coverage)
+    money = break_even(
+        teacher_usd_per_call=teacher, student_usd_per_call=student, build_usd=build, coverage=coverage
+    )
     return {
         "calls": money.volume,
         "reason": money.reason,
@@ -176,6 +217,7 @@ def _money(teacher: float | None, student: float, coverage: float, build: float)
     }
 
 
+@_computed_once
 def plain_label_facts() -> dict[str, Any]:
     """A certified plain label with 77 values, gold answers, a known price and hostile texts."""
     teacher = 0.000412
@@ -183,13 +225,31 @@ def plain_label_facts() -> dict[str, Any]:
     rng = np.random.default_rng(3)
     teacher_right = rng.random(2001) < 0.94
     student_right = np.where(is_right, teacher_right, rng.random(2001) < 0.3)
-    gold = certify_gold(confidence, student_right, teacher_right, threshold=found.threshold, delta=0.05, margin=0.02, thresholds=grid)
-    pairs = [("pending_transfer", "transfer_timing"), ("card_arrival", "card_delivery_estimate"), ("exchange_rate", "wrong_exchange_rate")]
+    gold = certify_gold(
+        confidence,
+        student_right,
+        teacher_right,
+        threshold=found.threshold,
+        delta=0.05,
+        margin=0.02,
+        thresholds=grid,
+    )
+    pairs = [
+        ("pending_transfer", "transfer_timing"),
+        ("card_arrival", "card_delivery_estimate"),
+        ("exchange_rate", "wrong_exchange_rate"),
+    ]
     inputs = [
         *HOSTILE,
-        "I still have not received my new card, I ordered over a week ago and the app keeps saying that it is on its way.",
+        (
+            "I still have not received my new card, I ordered over a week ago and the app keeps"
+            " saying that it is on its way."
+        ),
         "Why was I charged twice for the same coffee?",
-        "How long does a transfer to Portugal take? It has been three days now and the money has left my account.",
+        (
+            "How long does a transfer to Portugal take? It has been three days now and the money"
+            " has left my account."
+        ),
     ]
     disagreements = [
         {
@@ -203,7 +263,14 @@ def plain_label_facts() -> dict[str, Any]:
         for at in range(118)
     ]
     suspects = [
-        {"id": f"call-{at + 900:05d}", "field": "answer", "input": inputs[(at * 3) % len(inputs)], "teacher": pairs[at % 3][1], "suggested": pairs[at % 3][0], "score": 0.03 + 0.02 * at}
+        {
+            "id": f"call-{at + 900:05d}",
+            "field": "answer",
+            "input": inputs[(at * 3) % len(inputs)],
+            "teacher": pairs[at % 3][1],
+            "suggested": pairs[at % 3][0],
+            "score": 0.03 + 0.02 * at,
+        }
         for at in range(17)
     ]
     linear, frozen, tuned, distilled = 8.1e-5, 2.3e-3, 2.4e-3, 9.5e-4
@@ -221,7 +288,9 @@ def plain_label_facts() -> dict[str, Any]:
         _candidate("linear → frozen", linear + 0.22 * frozen, 0.921, 0.931, teacher),
         _candidate("linear → linear+frozen", linear + 0.19 * frozen, 0.938, 0.936, teacher),
         _candidate("linear → distilled", linear + 0.17 * distilled, 0.945, 0.935, teacher),
-        _candidate("linear → linear+distilled", linear + 0.17 * distilled, 0.950, 0.937, teacher, is_chosen=True),
+        _candidate(
+            "linear → linear+distilled", linear + 0.17 * distilled, 0.950, 0.937, teacher, is_chosen=True
+        ),
         _candidate("linear → linear+tuned", linear + 0.18 * tuned, 0.955, 0.939, teacher),
         _candidate("distilled → frozen+distilled", distilled + 0.1 * frozen, 0.947, 0.937, teacher),
     ]
@@ -233,7 +302,9 @@ def plain_label_facts() -> dict[str, Any]:
         "options": _options(),
         "chosen": "linear → linear+distilled",
         "stop_reason": "every rung was tried",
-        "warnings": ["14 near-duplicate calls of the certify split were left out, so that every input counts once"],
+        "warnings": [
+            "14 near-duplicate calls of the certify split were left out, so that every input counts once"
+        ],
         "deferred_fields": [],
         "data": {
             "n_calls": 10_003,
@@ -255,10 +326,43 @@ def plain_label_facts() -> dict[str, Any]:
         },
         "rungs": [
             _rung("lookup", 0, None, reason="no input repeats often enough for a table of answers to pay"),
-            _rung("linear", 0.910, linear, fit_seconds=2.6, size_bytes=2_010_000, coverage=0.842, float_agreement=0.9994),
-            _rung("frozen", 0.930, frozen, fit_seconds=31.0, size_bytes=23_500_000, coverage=0.902, float_agreement=0.9981, status="cached"),
-            _rung("tuned", 0.937, tuned, fit_seconds=612.0, size_bytes=23_600_000, coverage=0.951, float_agreement=0.9969),
-            _rung("distilled", 0.934, distilled, fit_seconds=344.0, size_bytes=18_000_000, coverage=0.944, float_agreement=0.9975),
+            _rung(
+                "linear",
+                0.910,
+                linear,
+                fit_seconds=2.6,
+                size_bytes=2_010_000,
+                coverage=0.842,
+                float_agreement=0.9994,
+            ),
+            _rung(
+                "frozen",
+                0.930,
+                frozen,
+                fit_seconds=31.0,
+                size_bytes=23_500_000,
+                coverage=0.902,
+                float_agreement=0.9981,
+                status="cached",
+            ),
+            _rung(
+                "tuned",
+                0.937,
+                tuned,
+                fit_seconds=612.0,
+                size_bytes=23_600_000,
+                coverage=0.951,
+                float_agreement=0.9969,
+            ),
+            _rung(
+                "distilled",
+                0.934,
+                distilled,
+                fit_seconds=344.0,
+                size_bytes=18_000_000,
+                coverage=0.944,
+                float_agreement=0.9975,
+            ),
         ],
         "candidates": candidates,
         "stages": [{"rung": "linear", "share": 0.831}, {"rung": "linear+distilled", "share": 0.169}],
@@ -294,16 +398,31 @@ def plain_label_facts() -> dict[str, Any]:
         "next_steps": [
             {
                 "kind": "label more",
-                "text": "label 10,003 more calls: the distilled rung is predicted to err on 5.4 % of calls instead of 6.6 % (4.9 % to 5.9 %)",
+                "text": (
+                    "label 10,003 more calls: the distilled rung is predicted to err on 5.4 % of"
+                    " calls instead of 6.6 % (4.9 % to 5.9 %)"
+                ),
                 "usd": 4.12,
             },
-            {"kind": "higher target", "text": "a target of 0.97 is forecast to answer 86 % of calls", "usd": 0.0},
+            {
+                "kind": "higher target",
+                "text": "a target of 0.97 is forecast to answer 86 % of calls",
+                "usd": 0.0,
+            },
         ],
-        "base_models": [{"component": "distilled", "name": "sentence-transformers/all-MiniLM-L6-v2", "source": "package", "licence": "apache-2.0"}],
+        "base_models": [
+            {
+                "component": "distilled",
+                "name": "sentence-transformers/all-MiniLM-L6-v2",
+                "source": "package",
+                "licence": "apache-2.0",
+            }
+        ],
         "packages": {"numpy": "2.1.0", "onnxruntime": "1.20.0"},
     }
 
 
+@_computed_once
 def record_facts() -> dict[str, Any]:
     """A certified record of four fields and a free text, without gold and without a price."""
     found, _, confidence, is_right = _certified(0.90, 640, 0.90, seed=31)
@@ -322,7 +441,9 @@ def record_facts() -> dict[str, Any]:
     }
     fields = []
     for at, (name, kind) in enumerate(kinds.items()):
-        own, *_ = _certified(0.93 + 0.015 * at if name != "refund_amount" else 0.52, 640, 0.90, seed=60 + 10 * at)
+        own, *_ = _certified(
+            0.93 + 0.015 * at if name != "refund_amount" else 0.52, 640, 0.90, seed=60 + 10 * at
+        )
         fields.append(
             {
                 "name": name,
@@ -336,7 +457,11 @@ def record_facts() -> dict[str, Any]:
         )
     accuracy = {"queue": 0.91, "urgent": 0.95, "order_id": 0.97, "refund_amount": 0.98, "record": 0.86}
     better = {"queue": 0.94, "urgent": 0.96, "order_id": 0.975, "refund_amount": 0.98, "record": 0.90}
-    reference = [("delivery", "refund", "queue"), ("true", "false", "urgent"), ("null", "7730021", "order_id")]
+    reference = [
+        ("delivery", "refund", "queue"),
+        ("true", "false", "urgent"),
+        ("null", "7730021", "order_id"),
+    ]
     return {
         "name": "support",
         "options": _options(target=0.90),
@@ -364,8 +489,25 @@ def record_facts() -> dict[str, Any]:
         },
         "rungs": [
             _rung("lookup", 0, None, reason="no input repeats often enough for a table of answers to pay"),
-            _rung("linear", 0.86, 6.4e-4, fit_seconds=5.1, size_bytes=1_300_000, coverage=0.71, accuracy=accuracy),
-            _rung("frozen", 0.90, 5.2e-3, fit_seconds=41.0, size_bytes=23_700_000, coverage=0.78, float_agreement=0.998, accuracy=better),
+            _rung(
+                "linear",
+                0.86,
+                6.4e-4,
+                fit_seconds=5.1,
+                size_bytes=1_300_000,
+                coverage=0.71,
+                accuracy=accuracy,
+            ),
+            _rung(
+                "frozen",
+                0.90,
+                5.2e-3,
+                fit_seconds=41.0,
+                size_bytes=23_700_000,
+                coverage=0.78,
+                float_agreement=0.998,
+                accuracy=better,
+            ),
             _rung("tuned", 0, None, reason="needs about 1900 s, 1712 s of --max-minutes are left"),
             _rung("distilled", 0, None, reason="its teacher, the tuned encoder, was not trained"),
         ],
@@ -404,12 +546,24 @@ def record_facts() -> dict[str, Any]:
         },
         "breakeven": _money(None, 3e-8, found.coverage, 0.00196),
         "next_steps": [
-            {"kind": "another rung", "text": "try the tuned rung: about 32 minutes (--max-minutes)", "usd": 0.042},
-            {"kind": "label more", "text": "label 3,200 more calls: the linear rung is predicted to err on 11 % of calls instead of 14 %", "usd": None},
+            {
+                "kind": "another rung",
+                "text": "try the tuned rung: about 32 minutes (--max-minutes)",
+                "usd": 0.042,
+            },
+            {
+                "kind": "label more",
+                "text": (
+                    "label 3,200 more calls: the linear rung is predicted to err on 11 % of calls"
+                    " instead of 14 %"
+                ),
+                "usd": None,
+            },
         ],
     }
 
 
+@_computed_once
 def useful_no_facts() -> dict[str, Any]:
     """Nothing certified: five answer choices, hardly better than chance, few calls."""
     rng = np.random.default_rng(2)
@@ -430,10 +584,15 @@ def useful_no_facts() -> dict[str, Any]:
         other_rungs=["tuned"],
     )
     steps = [{"kind": f"why: {one.kind}", "text": one.text, "usd": None} for one in useful.reasons]
-    steps += [{"kind": one.kind, "text": one.text, "usd": one.cost_usd, "usd_reason": one.cost_reason} for one in useful.remedies]
+    steps += [
+        {"kind": one.kind, "text": one.text, "usd": one.cost_usd, "usd_reason": one.cost_reason}
+        for one in useful.remedies
+    ]
     forecast = [curve.predict(float(count)) for count in np.geomspace(500, 32_000, 24)]
     drawn = {
-        "points": [{"n_calls": one.n_train, "n_errors": one.n_errors, "n_eval": one.n_eval} for one in curve.points],
+        "points": [
+            {"n_calls": one.n_train, "n_errors": one.n_errors, "n_eval": one.n_eval} for one in curve.points
+        ],
         "forecast": [[one.n_train, one.error, one.lower, one.upper] for one in forecast if one is not None],
         "reason": "; ".join(curve.warnings) or None,
     }
@@ -445,12 +604,45 @@ def useful_no_facts() -> dict[str, Any]:
         "stop_reason": "stopped before tuned: needs about 2400 s, 231 s of --max-minutes are left",
         "warnings": ["31 answers are outside the schema and were left out of training"],
         "deferred_fields": [],
-        "data": {"n_calls": 8200, "n_train": 6200, "n_select": 700, "n_certify": 980, "n_off_schema": 31, "mean_chars": None},
-        "teacher": {"usd_per_call": 0.00201, "usd_reason": None, "models": ["palm-540b"], "gold_accuracy": {"share": 0.71, "low": 0.70, "high": 0.72, "n": 8200}, "ceiling": None},
+        "data": {
+            "n_calls": 8200,
+            "n_train": 6200,
+            "n_select": 700,
+            "n_certify": 980,
+            "n_off_schema": 31,
+            "mean_chars": None,
+        },
+        "teacher": {
+            "usd_per_call": 0.00201,
+            "usd_reason": None,
+            "models": ["palm-540b"],
+            "gold_accuracy": {"share": 0.71, "low": 0.70, "high": 0.72, "n": 8200},
+            "ceiling": None,
+        },
         "rungs": [
             _rung("lookup", 0, None, reason="only 0.1 % of calls repeat an earlier input"),
-            _rung("linear", 0.2, 4.1e-4, fit_seconds=9.0, size_bytes=3_100_000, coverage=0.0, risk_coverage=order, curve=drawn, accuracy={"answer": 0.197, "record": 0.197}),
-            _rung("frozen", 0.2, 6.4e-3, fit_seconds=62.0, size_bytes=23_400_000, coverage=0.0, risk_coverage=order[5:], curve=None, accuracy={"answer": 0.221, "record": 0.221}),
+            _rung(
+                "linear",
+                0.2,
+                4.1e-4,
+                fit_seconds=9.0,
+                size_bytes=3_100_000,
+                coverage=0.0,
+                risk_coverage=order,
+                curve=drawn,
+                accuracy={"answer": 0.197, "record": 0.197},
+            ),
+            _rung(
+                "frozen",
+                0.2,
+                6.4e-3,
+                fit_seconds=62.0,
+                size_bytes=23_400_000,
+                coverage=0.0,
+                risk_coverage=order[5:],
+                curve=None,
+                accuracy={"answer": 0.221, "record": 0.221},
+            ),
             _rung("tuned", 0, None, reason="needs about 2400 s, 231 s of --max-minutes are left"),
             _rung("distilled", 0, None, reason="its teacher, the tuned encoder, was not trained"),
         ],
@@ -475,11 +667,26 @@ def useful_no_facts() -> dict[str, Any]:
         ],
         "calibration": _bins(confidence, is_right),
         "disagreements": [
-            {"id": f"q-{at}", "field": "answer", "input": None, "reference": "gravity", "student": "park", "confidence": 0.6 - 0.01 * at}
+            {
+                "id": f"q-{at}",
+                "field": "answer",
+                "input": None,
+                "reference": "gravity",
+                "student": "park",
+                "confidence": 0.6 - 0.01 * at,
+            }
             for at in range(30)
         ],
         "suspects": [],
-        "receipt": {"machine_seconds": 74.0, "machine_usd": 0.0016, "teacher_usd": 16.48, "rungs": [{"name": "linear", "seconds": 9.0, "was_cached": False}, {"name": "frozen", "seconds": 62.0, "was_cached": False}]},
+        "receipt": {
+            "machine_seconds": 74.0,
+            "machine_usd": 0.0016,
+            "teacher_usd": 16.48,
+            "rungs": [
+                {"name": "linear", "seconds": 9.0, "was_cached": False},
+                {"name": "frozen", "seconds": 62.0, "was_cached": False},
+            ],
+        },
         "breakeven": _money(0.00201, 7e-8, 0.0, 0.0016),
         "next_steps": steps,
     }
@@ -487,7 +694,12 @@ def useful_no_facts() -> dict[str, Any]:
 
 def bare_facts() -> dict[str, Any]:
     """Next to nothing known: every measurement missing."""
-    return {"name": "bare", "certificate": None, "rungs": [{"name": "linear", "status": "skipped"}], "teacher": None}
+    return {
+        "name": "bare",
+        "certificate": None,
+        "rungs": [{"name": "linear", "status": "skipped"}],
+        "teacher": None,
+    }
 
 
 ALL_FACTS = {"plain": plain_label_facts, "record": record_facts, "no": useful_no_facts, "bare": bare_facts}

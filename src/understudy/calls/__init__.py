@@ -1,0 +1,1 @@
+"""Recorded calls: readers of every format, down to one stream of calls."""

@@ -1,7 +1,7 @@
 """OpenAI batch files: the requests of one file joined to the answers of another by ``custom_id``.
 
-The requests are held in memory (as compact JSON) while the answers stream past; answers without a request, and
-requests without an answer, are counted.
+The requests are held in memory (as compact JSON) while the answers stream past; answers without a request,
+and requests without an answer, are counted.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ def joined_records(
     waiting: dict[str, bytes] = {}
     for path in requests:
         for number, record in json_records(path):
-            problem = record if isinstance(record, LineRefusedError) else None
-            if isinstance(record, dict) and not is_batch_request(record):
-                problem = LineRefusedError("not a batch request")
-            if problem is not None:
-                yield path.name, number, problem
+            if isinstance(record, LineRefusedError):
+                yield path.name, number, record
                 continue
-            assert isinstance(record, dict)
+            if not is_batch_request(record):
+                yield path.name, number, LineRefusedError("not a batch request")
+                continue
             custom_id = str(record["custom_id"])
             if custom_id in waiting:
                 yield path.name, number, LineRefusedError("custom_id given twice in the batch's requests")

@@ -17,7 +17,7 @@ class Absent:
 
     _instance: Absent | None = None
 
-    def __new__(cls) -> Absent:
+    def __new__(cls) -> Absent:  # noqa: D102
         if cls._instance is None:
             cls._instance = super().__new__(cls)
         return cls._instance
@@ -41,7 +41,7 @@ class Unknown:
 
     _instance: Unknown | None = None
 
-    def __new__(cls) -> Unknown:
+    def __new__(cls) -> Unknown:  # noqa: D102
         if cls._instance is None:
             cls._instance = super().__new__(cls)
         return cls._instance

@@ -1,9 +1,11 @@
-"""OpenAI-style requests and responses to calls: chat completions, stored completions, fine-tuning lines, Responses.
+"""OpenAI-style requests and responses to calls: chat completions, stored completions, fine-tuning lines,
+Responses.
 
-A record may nest the request (``request``, ``body``, ``kwargs``) or carry ``messages`` at its top, and the answer as
-a full response (``choices``), a message, or a plain value. Structured answers (a tool call, a JSON response format)
-come out parsed. Token log-probabilities are used only where the answer is a single token: for longer labels the
-log does not say how likely the others were. It does not know which part of a request is fixed: see ``template``.
+A record may nest the request (``request``, ``body``, ``kwargs``) or carry ``messages`` at its top, and the
+answer as a full response (``choices``), a message, or a plain value. Structured answers (a tool call, a
+JSON response format) come out parsed. Token log-probabilities are used only where the answer is a single
+token: for longer labels the log does not say how likely the others were. It does not know which part of a
+request is fixed: see ``template``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 
 from understudy.calls.call import ABSENT, Usage
 from understudy.calls.columns import ColumnMap
-from understudy.calls.plain import check_text, side_facts, usage_of
+from understudy.calls.plain import call_id, check_text, side_facts, usage_of
 from understudy.calls.records import Record, strict_loads
 from understudy.calls.report import LineRefusedError
 
@@ -35,6 +37,8 @@ class ChatExchange:
 
     Attributes
     ----------
+    id
+        The record's own, or empty.
     messages
         Up to and with the last user message.
     output
@@ -47,6 +51,7 @@ class ChatExchange:
         The call's other attributes.
     """
 
+    id: str
     messages: tuple[Message, ...]
     output: Any
     votes: tuple[Any, ...]
@@ -65,11 +70,10 @@ def _request(record: Record) -> Mapping[str, Any] | None:
             return {"messages": candidate}
         if not isinstance(candidate, Mapping):
             continue
-        if isinstance(candidate.get("body"), Mapping) and "messages" in candidate["body"]:
-            candidate = candidate["body"]
-        messages = candidate.get("messages")
-        if isinstance(messages, list):
-            return candidate
+        body = candidate.get("body")
+        for holder in (body, candidate):
+            if isinstance(holder, Mapping) and isinstance(holder.get("messages"), list):
+                return holder
         if candidate is not record and "instructions" in candidate and "input" in candidate:
             return candidate
     return None
@@ -283,18 +287,21 @@ def chat_exchange(record: Record, columns: ColumnMap) -> ChatExchange:
     if answer.output is ABSENT and last + 1 < len(messages):
         raw = request["messages"][last + 1]
         answer = _Answer(_message_answer(raw, request))
-    facts = _facts(record, request, answer, columns)
-    output = columns.get(record, "output") if "output" in columns.mapping else answer.output
+    values = columns.values(record)
+    facts = _facts(values, request, answer)
+    # The columns input and output of a chat record hold messages; only a mapping makes them the answer.
+    output = values.get("output", ABSENT) if "output" in columns.mapping else answer.output
     votes = facts.pop("votes", ()) or answer.votes
     shares = facts.pop("label_probabilities", None) or answer.label_probabilities
-    return ChatExchange(tuple(messages[: last + 1]), output, votes, shares, facts)
+    identity = call_id(values, "")
+    return ChatExchange(identity, tuple(messages[: last + 1]), output, votes, shares, facts)
 
 
-def _facts(record: Record, request: Mapping[str, Any], answer: _Answer, columns: ColumnMap) -> dict[str, Any]:
-    facts = side_facts(record, columns)
-    if facts["usage"] == Usage() and answer.usage is not None:
+def _facts(values: Mapping[str, Any], request: Mapping[str, Any], answer: _Answer) -> dict[str, Any]:
+    facts = side_facts(values)
+    if "usage" not in facts and answer.usage is not None:
         facts["usage"] = answer.usage
-    if "model" not in facts:
+    if facts.get("model") is None:
         facts["model"] = answer.model or _name(request)
     if facts.get("time") is None and answer.created is not None:
         facts["time"] = answer.created

@@ -1,12 +1,12 @@
 """Which column of a record becomes which attribute of a call: names, aliases and the user's ``--map``.
 
-A mapping names the target attribute and the source column: ``{"output": "teacher_label"}``. Dotted sources reach
-into objects. A record that names several texts as its input is mapped by ``input.NAME``.
+A mapping names the target attribute and the source column: ``{"output": "teacher_label"}``. Dotted sources
+reach into objects. A record that names several texts as its input is mapped by ``input.NAME``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,28 +45,6 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Names read without a mapping; every other attribute is read from the column of its own name."""
 
-Getter = Callable[[Record], Any]
-
-
-def _dotted(record: Any, steps: Sequence[str]) -> Any:
-    for step in steps:
-        if not isinstance(record, dict) or step not in record:
-            return ABSENT
-        record = record[step]
-    return record
-
-
-def _getter(source: str) -> Getter:
-    steps = source.split(".")
-    if len(steps) == 1:
-        return lambda record: record.get(source, ABSENT)
-
-    def get(record: Record) -> Any:
-        # A column may have a dot in its name; that reading comes first.
-        return record[source] if source in record else _dotted(record, steps)
-
-    return get
-
 
 @dataclass(slots=True)
 class ColumnMap:
@@ -76,12 +54,17 @@ class ColumnMap:
     ----------
     mapping
         Target attribute (or ``input.NAME``) to source column.
+    input_names
+        The NAMEs of the targets ``input.NAME``, in order.
+    missing
+        Mapped targets whose column no record has had so far.
     """
 
     mapping: Mapping[str, str]
     input_names: tuple[str, ...] = ()
     missing: set[str] = field(default_factory=set)
-    _getters: dict[str, list[Getter]] = field(default_factory=dict)
+    _by_key: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    _dotted: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, mapping: Mapping[str, str] | None) -> ColumnMap:
@@ -108,20 +91,34 @@ class ColumnMap:
         if names and "input" in mapping:
             raise ConfigError("the input is mapped both whole and by parts", todo="use one of the two")
         made = cls(mapping, names, set(mapping))
-        for attribute in (*ATTRIBUTES, *(f"input.{name}" for name in names)):
-            sources = (mapping[attribute],) if attribute in mapping else _ALIASES.get(attribute, (attribute,))
-            made._getters[attribute] = [_getter(source) for source in sources]
+        made._index()
         return made
 
-    def get(self, record: Record, attribute: str) -> Any:
-        """The attribute's value in `record`, or ABSENT."""
-        for getter in self._getters[attribute]:
-            value = getter(record)
-            if value is not ABSENT:
-                if attribute in self.missing:
-                    self.missing.discard(attribute)
-                return value
-        return ABSENT
+    def _index(self) -> None:
+        """Sort sources by key, so that a record is walked once, however many attributes there are."""
+        for attribute in (*ATTRIBUTES, *(f"input.{name}" for name in self.input_names)):
+            is_mapped = attribute in self.mapping
+            sources = (self.mapping[attribute],) if is_mapped else _ALIASES.get(attribute, (attribute,))
+            for rank, source in enumerate(sources):
+                self._by_key.setdefault(source, []).append((rank, attribute))
+                if "." in source:
+                    # A column may have a dot in its name; that reading comes first.
+                    self._dotted.append((attribute, tuple(source.split("."))))
+
+    def values(self, record: Record) -> dict[str, Any]:
+        """The attributes that `record` has."""
+        found: dict[str, Any] = {}
+        ranks: dict[str, int] = {}
+        for key, value in record.items():
+            for rank, attribute in self._by_key.get(key, ()):
+                if rank < ranks.get(attribute, len(_ALIASES)):
+                    found[attribute], ranks[attribute] = value, rank
+        for attribute, steps in self._dotted:
+            if attribute not in found and (value := _reach(record, steps)) is not ABSENT:
+                found[attribute] = value
+        if self.missing:
+            self.missing.difference_update(found)
+        return found
 
     def check_all_seen(self, columns: Sequence[str]) -> None:
         """After the last record: a mapped column that no record had is a mistake.
@@ -138,3 +135,11 @@ class ColumnMap:
                 given=", ".join(f"{target}={self.mapping[target]}" for target in targets),
                 todo=f"columns seen: {', '.join(columns) or '(none)'}",
             )
+
+
+def _reach(record: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        if not isinstance(record, dict) or step not in record:
+            return ABSENT
+        record = record[step]
+    return record

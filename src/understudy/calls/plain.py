@@ -7,7 +7,7 @@ stays as recorded: types are found later, by the task.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from understudy.calls.records import Record
 from understudy.calls.report import LineRefusedError
 from understudy.text.normalise import text_of_part
 
-__all__ = ["MAX_INPUT_CHARS", "check_text", "plain_call", "side_facts"]
+__all__ = ["MAX_INPUT_CHARS", "call_id", "check_text", "plain_call", "side_facts", "usage_of"]
 
 MAX_INPUT_CHARS = 2_000_000
 """Longer inputs are refused: no student reads them, and one of them would not fit a batch."""
@@ -43,17 +43,16 @@ def check_text(text: str) -> str:
     return text
 
 
-def _input(record: Record, columns: ColumnMap) -> str | dict[str, str]:
-    if columns.input_names:
+def _input(values: Mapping[str, Any], input_names: Sequence[str]) -> str | dict[str, str]:
+    if input_names:
         given: Any = {}
-        for name in columns.input_names:
-            value = columns.get(record, f"input.{name}")
-            if value is ABSENT:
+        for name in input_names:
+            if f"input.{name}" not in values:
                 raise LineRefusedError("input lacks a mapped part")
-            given[name] = value
+            given[name] = values[f"input.{name}"]
     else:
-        given = columns.get(record, "input")
-    if given is ABSENT or given is None:
+        given = values.get("input")
+    if given is None:
         raise LineRefusedError("no input")
     if isinstance(given, str):
         if not given.strip():
@@ -138,20 +137,19 @@ def _probabilities(value: Any) -> dict[str, float] | None:
     return {label: float(share) for label, share in numbers.items() if share is not None}
 
 
-def side_facts(record: Record, columns: ColumnMap) -> dict[str, Any]:
-    """Everything of a call but its input and output, as keyword arguments of :class:`Call`."""
-    get = columns.get
-    facts: dict[str, Any] = {"gold": get(record, "gold")}
-    for name, read in _READ_OPTIONAL:
-        value = get(record, name)
-        if value is not ABSENT and value is not None:
+def side_facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything of a call but its id, input and output, as keyword arguments of :class:`Call`."""
+    facts: dict[str, Any] = {}
+    for name, value in values.items():
+        read = _READERS.get(name)
+        if read is not None and value is not None:
             facts[name] = read(value)
-    usage = usage_of(get(record, "usage"))
-    counts = {name: get(record, name) for name in ("input_tokens", "output_tokens", "cached_tokens")}
-    if any(value is not ABSENT for value in counts.values()):
-        known = {name: _count(value) for name, value in counts.items() if value is not ABSENT}
-        usage = Usage(**{**{name: getattr(usage, name) for name in counts}, **known})
-    facts["usage"] = usage
+    if "gold" in values:
+        facts["gold"] = values["gold"]
+    counts = {name: _count(values[name]) for name in _TOKEN_COLUMNS if name in values}
+    if counts:
+        known = facts.get("usage", Usage())
+        facts["usage"] = Usage(**{name: counts.get(name, getattr(known, name)) for name in _TOKEN_COLUMNS})
     return facts
 
 
@@ -163,21 +161,23 @@ def _split_name(value: Any) -> str | None:
     return value.strip().lower() or None if isinstance(value, str) else None
 
 
-_READ_OPTIONAL: tuple[tuple[str, Any], ...] = (
-    ("rationale", _text_or_none),
-    ("split", _split_name),
-    ("time", _time),
-    ("model", _text_or_none),
-    ("cost_usd", _amount),
-    ("latency_ms", _amount),
-    ("votes", _votes),
-    ("label_probabilities", _probabilities),
-)
+_TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cached_tokens")
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "cost_usd": _amount,
+    "label_probabilities": _probabilities,
+    "latency_ms": _amount,
+    "model": _text_or_none,
+    "rationale": _text_or_none,
+    "split": _split_name,
+    "time": _time,
+    "usage": usage_of,
+    "votes": _votes,
+}
 
 
-def call_id(record: Record, columns: ColumnMap, fallback: str) -> str:
+def call_id(values: Mapping[str, Any], fallback: str) -> str:
     """The record's own id as text, or `fallback`."""
-    value = columns.get(record, "id")
+    value = values.get("id")
     if isinstance(value, str) and value:
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else fallback
@@ -191,9 +191,10 @@ def plain_call(record: Record, columns: ColumnMap, fallback_id: str) -> Call:
     LineRefusedError
         If the input is missing, empty or not text.
     """
+    values = columns.values(record)
     return Call(
-        id=call_id(record, columns, fallback_id),
-        input=_input(record, columns),
-        output=columns.get(record, "output"),
-        **side_facts(record, columns),
+        id=call_id(values, fallback_id),
+        input=_input(values, columns.input_names),
+        output=values.get("output", ABSENT),
+        **side_facts(values),
     )

@@ -17,7 +17,7 @@ from understudy.calls.batch import is_batch_request, is_batch_response, joined_r
 from understudy.calls.call import Call
 from understudy.calls.chat import ChatExchange, chat_exchange, is_chat
 from understudy.calls.columns import ColumnMap
-from understudy.calls.plain import call_id, plain_call
+from understudy.calls.plain import plain_call
 from understudy.calls.records import Record, json_records
 from understudy.calls.report import LineRefusedError, ReadReport
 from understudy.calls.tabular import csv_records, parquet_records, typed_cells
@@ -37,7 +37,7 @@ def read_calls(
     paths: Iterable[str | Path],
     *,
     mapping: Mapping[str, str] | None = None,
-    format: str | None = None,  # noqa: A002  (the option's name)
+    format: str | None = None,  # noqa: A002
     report: ReadReport | None = None,
 ) -> Iterator[Call]:
     """Read recorded calls as a stream.
@@ -139,7 +139,7 @@ def _calls(
     report.formats.update({path.name: kind for path, kind in kinds.items()})
     requests = [path for path in files if kinds[path] == "batch requests"]
     responses = [path for path in files if kinds[path] == "batch responses"]
-    if requests and not responses or responses and not requests:
+    if (requests and not responses) or (responses and not requests):
         raise ConfigError(
             "one half of a batch is missing",
             given=", ".join(path.name for path in requests + responses),
@@ -241,4 +241,4 @@ def _exchanges(
         except LineRefusedError as error:
             report.refuse(error.reason, f"{name}:{number}")
             continue
-        yield call_id(record, columns, f"line-{number}"), exchange
+        yield exchange.id or f"line-{number}", exchange

@@ -83,9 +83,9 @@ def decode_record(line: bytes) -> Record:
 def json_records(path: Path) -> RecordStream:
     """Records of a ``.jsonl`` or ``.json`` file, gzipped or not.
 
-    Names that end in ``.jsonl`` or ``.ndjson`` are read line by line. Of other files, one that starts with ``[`` is
-    read as an array; a ``.json`` file that is a single object spread over lines, or holds
-    its records in a list under ``data``, is read whole.
+    Names that end in ``.jsonl`` or ``.ndjson`` are read line by line. Of other files, one that starts with
+    ``[`` is read as an array; a ``.json`` file that is a single object spread over lines, or holds its
+    records in a list under ``data``, is read whole.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _lines(file: IO[bytes]) -> RecordStream:
 
 
 def _is_lines(path: Path) -> bool:
-    """Whether the first line is a complete record (or no JSON at all: then line by line counts the damage)."""
+    """Whether the first line is a whole record (or no JSON at all: line by line then counts the damage)."""
     with _open(path) as file:
         for line in file:
             if line.strip():

@@ -1,14 +1,16 @@
 """CSV and Parquet as records, in batches.
 
-CSV goes through the standard library, not polars: polars ends at the first ragged or wrongly encoded row, and here
-such a row must be counted and the rest read. All CSV cells are text; an empty cell is a column that is not there.
-Whether a column holds numbers or booleans is decided from its first rows (:func:`typed_cells`).
+CSV goes through the standard library, not polars: polars ends at the first ragged or wrongly encoded row,
+and here such a row must be counted and the rest read. All CSV cells are text; an empty cell is a column
+that is not there. Whether a column holds numbers or booleans is decided from its first rows
+(:func:`typed_cells`).
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -80,8 +82,8 @@ def _is_escaped(cell: str) -> bool:
 def typed_cells(records: RecordStream, names: Collection[str]) -> RecordStream:
     """Give the columns `names` their type: numbers or booleans if each cell of the first 1,000 rows is one.
 
-    A later cell that does not fit stays text (and will be off-schema). Cells that hold JSON objects or lists stay
-    text too: the task's parser reads those.
+    A later cell that does not fit stays text (and will be off-schema). Cells that hold JSON objects or lists
+    stay text too: the task's parser reads those.
     """
     head = list(itertools.islice(records, _SAMPLE_ROWS))
     cells: dict[str, set[str]] = {}
@@ -118,16 +120,16 @@ def parquet_records(path: Path) -> RecordStream:
         If the file is no Parquet.
     """
     try:
-        import polars
+        import polars as pl
     except ImportError as error:
         raise MissingDependencyError.of("polars", "learn") from error
     number = 0
     try:
-        for batch in polars.scan_parquet(path).collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
+        for batch in pl.scan_parquet(path).collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
             for row in batch.iter_rows(named=True):
                 number += 1
                 yield number, _row(row)
-    except (OSError, polars.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
             "a file of calls cannot be read as Parquet", given=f"{path}: {error.__class__.__name__}"
         ) from error
@@ -136,6 +138,6 @@ def parquet_records(path: Path) -> RecordStream:
 def _row(row: dict[str, Any]) -> Record | LineRefusedError:
     record = {name: value for name, value in row.items() if value is not None}
     for value in record.values():
-        if isinstance(value, float) and value != value:  # noqa: PLR0124  (NaN)
+        if isinstance(value, float) and math.isnan(value):
             return LineRefusedError("NaN or Infinity")
     return record

@@ -1,16 +1,15 @@
 """Tells the fixed part of chat requests from the input.
 
-The leading system (developer) messages, and the example turns that all requests share, are the template. If the last
-user messages share a fixed beginning or end ("Classify this message: ..."), that is template too and is cut off,
-at the boundary of a line or after a colon, never inside a sentence that merely happens to recur.
+The leading system (developer) messages, and the example turns that all requests share, are the template.
+If the last user messages share a fixed beginning or end ("Classify this message: ..."), that is template too
+and is cut off, at the boundary of a line or after a colon, never inside a sentence that happens to recur.
 
-Decided once, from the first calls of a log; a later call that does not fit keeps its whole message as input and is
-counted. It does not know the task: a log of several tasks shows as several templates.
+Decided once, from the first calls of a log; a later call that does not fit keeps its whole message as input
+and is counted. It does not know the task: a log of several tasks shows as several templates.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -83,10 +82,10 @@ def find_template(requests: Sequence[Sequence[Message]]) -> RequestTemplate:
     users = sorted({request[-1][1] for request in alike})
     if len(users) < _MIN_DIFFERENT:
         return RequestTemplate(n_turns)
-    prefix = _cut_prefix(os.path.commonprefix(users), users)
-    shortest = min(len(user) for user in users) - len(prefix)
-    backwards = os.path.commonprefix([user[::-1] for user in users])[::-1]
-    suffix = _cut_suffix(backwards[max(0, len(backwards) - shortest) :])
+    suffix = _cut_suffix(_shared_start([user[::-1] for user in users])[::-1])
+    # Without the suffix: its labels ("Answer:") say nothing about the input's parts.
+    bodies = [user[: len(user) - len(suffix)] for user in users]
+    prefix = _cut_prefix(_shared_start(bodies), bodies)
     if any(not user[len(prefix) : len(user) - len(suffix)].strip() for user in users):
         return RequestTemplate(n_turns)
     return RequestTemplate(n_turns, prefix, suffix)
@@ -99,6 +98,15 @@ def _shared_turns(turns: Sequence[Sequence[Message]]) -> int:
     while len(turns) > 1 and shared < shortest and len({turn[shared] for turn in turns}) == 1:
         shared += 1
     return shared - shared % 2  # Examples come in pairs of question and answer.
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    """The longest common beginning: of all, as of the first and the last in order."""
+    first, last = min(texts), max(texts)
+    length = next(
+        (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
+    )
+    return first[:length]
 
 
 def _cut_prefix(shared: str, users: Sequence[str]) -> str:
@@ -114,6 +122,8 @@ def _cut_prefix(shared: str, users: Sequence[str]) -> str:
 def _cut_suffix(shared: str) -> str:
     newline = shared.find("\n")
     if newline >= 0:
+        while newline and shared[newline - 1] in "\"'`":  # a quotation mark closed before the line's end
+            newline -= 1
         return shared[newline:]
     stripped = shared.strip()
     return shared if stripped and not any(char.isalnum() or char in ".!?。！？" for char in stripped) else ""

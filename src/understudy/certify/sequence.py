@@ -40,7 +40,7 @@ IntArray = npt.NDArray[np.int64]
 _COVERAGE_WEIGHT = 0.1
 """Start where (predicted power) x (coverage ** this) is highest; measured, see docs/decisions/0004."""
 _SMOOTHING = 0.04
-"""Predicted power is averaged over thresholds that answer up to this share of calls more or fewer; measured."""
+"""Predicted power is averaged over thresholds that answer up to this share of calls more or fewer."""
 
 _METHOD = (
     "fixed-sequence Learn-then-Test, exact binomial tests at level {delta:g}; thresholds and their order"

@@ -39,7 +39,9 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         target, sign, source = pair.partition("=")
         if not sign:
-            raise ConfigError("--map takes TARGET=COLUMN", given=pair, todo="for example --map output=teacher_label")
+            raise ConfigError(
+                "--map takes TARGET=COLUMN", given=pair, todo="for example --map output=teacher_label"
+            )
         if target.strip() in mapping:
             raise ConfigError("a target is mapped twice", given=target.strip())
         mapping[target.strip()] = source.strip()
@@ -47,7 +49,7 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def read_task_option(path: str | None) -> tuple[Task | None, bool]:
-    """The task of ``--task``, and whether its text fields are open (JSON Schema cannot tell a span from a text)."""
+    """The task of ``--task``, and whether its text fields are open (in a JSON Schema they are)."""
     if path is None:
         return None, False
     from understudy.task.spec import load_task
@@ -76,9 +78,15 @@ def progress_bar(is_shown: bool) -> Iterator[Progress | None]:
 
 @click.command("inspect", epilog=_EXAMPLE)
 @click.argument("logs", nargs=-1, required=True, metavar="LOG...")
-@click.option("--map", "maps", multiple=True, metavar="TARGET=COLUMN", help="Which column is what; repeatable.")
-@click.option("--task", "task_path", metavar="FILE", help="The output's schema: a task .toml or a JSON Schema.")
-@click.option("--format", "format_name", metavar="NAME", help="plain, chat, batch, csv or parquet; else found.")
+@click.option(
+    "--map", "maps", multiple=True, metavar="TARGET=COLUMN", help="Which column is what; repeatable."
+)
+@click.option(
+    "--task", "task_path", metavar="FILE", help="The output's schema: a task .toml or a JSON Schema."
+)
+@click.option(
+    "--format", "format_name", metavar="NAME", help="plain, chat, batch, csv or parquet; else found."
+)
 @click.option("--lenient", is_flag=True, help="Read answers out of longer texts, where unambiguous.")
 @click.option("--max-calls", type=click.IntRange(min=1), metavar="N", help="Stop after N calls.")
 @click.option("--teacher-price", metavar="PRICE", help="Dollars per call, or per million tokens as IN/OUT.")
@@ -107,8 +115,8 @@ def inspect_command(
     price = parse_teacher_price(teacher_price) if teacher_price is not None else None
     with progress_bar(not is_json) as progress:
         _, report = load_dataset(
-            logs, task=task, mapping=mapping, format=format_name, seed=seed, lenient=lenient, max_calls=max_calls,
-            progress=progress, teacher_price=price, is_text_open=is_text_open,
+            logs, task=task, mapping=mapping, format=format_name, seed=seed, lenient=lenient,
+            max_calls=max_calls, progress=progress, teacher_price=price, is_text_open=is_text_open,
         )  # fmt: skip
     if is_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=1, sort_keys=True, default=str))

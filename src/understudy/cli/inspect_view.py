@@ -82,13 +82,9 @@ def _calls(report: InspectReport) -> list[tuple[str, str]]:
         shape = "one text"
     median, high, longest = report.input_chars
     rows.append(("input", f"{shape}; {median:,} characters (median), {high:,} (95 %), {longest:,} (longest)"))
-    rows.append(
-        (
-            "duplicates",
-            f"{report.n_same_input:,} inputs came before ({report.n_same_call:,} with the same answer); "
-            f"{report.n_near_rows:,} rows in {report.n_near_groups:,} near-duplicate groups",
-        )
-    )
+    copies = f"{report.n_same_input:,} inputs came before ({report.n_same_call:,} with the same answer)"
+    near = f"{report.n_near_rows:,} rows in {report.n_near_groups:,} near-duplicate groups"
+    rows.append(("duplicates", f"{copies}; {near}"))
     rows.append(("off-schema", f"{report.n_off_schema:,} answers{_reasons(report)}"))
     if report.n_extra_keys:
         rows.append(("extra keys", f"{report.n_extra_keys:,} answers hold keys that no field reads"))
@@ -148,7 +144,8 @@ def _labels(item: FieldReport) -> Table:
         table.add_row("", cells[at], cells[at + n_rows] if at + n_rows < len(cells) else "")
     shown = len(item.top)
     n_all = item.n_distinct
-    title = f"  {name}: {'the' if n_all == shown else f'{shown} commonest of'} {format_count(n_all)} values{counted}"
+    which = "the" if n_all == shown else f"{shown} commonest of"
+    title = f"  {name}: {which} {format_count(n_all)} values{counted}"
     outer = Table.grid()
     outer.add_row(Text(title, style="dim"))
     outer.add_row(table)
@@ -174,7 +171,8 @@ def _splits(report: InspectReport) -> list[tuple[str, str]]:
 
 
 def _interval(share: Share) -> str:
-    return f"{format_share(share.value)} ({format_share(share.low)} to {format_share(share.high)}, n = {share.n:,})"
+    between = f"{format_share(share.low)} to {format_share(share.high)}"
+    return f"{format_share(share.value)} ({between}, n = {share.n:,})"
 
 
 def _teacher(report: InspectReport) -> list[tuple[str, str]]:
@@ -194,7 +192,9 @@ def _teacher(report: InspectReport) -> list[tuple[str, str]]:
         rows.append(("", f"{report.n_gold_read_as_null:,} keys that gold leaves out read as null"))
     if main in facts.self_agreement:
         rows.append(("agrees with itself", _interval(facts.self_agreement[main]) + " of inputs asked again"))
-        rows.append(("noise ceiling", f"{format_share(facts.ceiling[main])} agreement, if every call is answered"))
+        rows.append(
+            ("noise ceiling", f"{format_share(facts.ceiling[main])} agreement, if every call is answered")
+        )
     else:
         rows.append(("noise ceiling", "unknown: no input was asked twice"))
     extras = [(report.n_votes, "with further answers"), (report.n_soft, "with label probabilities")]
@@ -203,11 +203,14 @@ def _teacher(report: InspectReport) -> list[tuple[str, str]]:
         rows.append(("also recorded", f"{told}"))
     costs = report.costs
     n_in, n_out = report.tokens
-    tokens = "unknown" if n_in is None or n_out is None else f"{n_in:,.0f} in, {n_out:,.0f} out per call (mean)"
+    tokens = (
+        "unknown" if n_in is None or n_out is None else f"{n_in:,.0f} in, {n_out:,.0f} out per call (mean)"
+    )
     rows.append(("tokens", tokens))
     cost = format_usd(costs.mean_usd)
     if costs.mean_usd is not None:
-        cost += f" per call (mean of {costs.n_known:,}; {costs.source}), {format_usd(1e6 * costs.mean_usd)} per million"
+        cost += f" per call, {format_usd(1e6 * costs.mean_usd)} per million"
+        cost += f" (mean of {costs.n_known:,}; {costs.source})"
     rows.append(("cost", cost + (f": {costs.reason}" if costs.reason else "")))
     return rows
 

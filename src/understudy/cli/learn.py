@@ -70,7 +70,8 @@ def _learn(logs: tuple[Path, ...], read: dict[str, Any], out: Path, options: Any
     from rich.console import Console
 
     from understudy import api
-    from understudy.report.console import LiveLadder, print_plan, print_summary
+    from understudy.report.console import LiveLadder, print_summary
+    from understudy.report.plan import print_plan
 
     console = Console()
     if is_dry:

@@ -1,0 +1,1 @@
+"""Prepared data: typed columns, near-duplicate groups, splits, facts about the teacher."""

@@ -1,7 +1,7 @@
 """Calls as they stream in, held compactly until the task is known.
 
-Texts are kept once where they recur; objects as compact JSON (a parsed object takes several times the memory). A
-million short calls take a few hundred megabytes.
+Texts are kept once where they recur; objects as compact JSON (a parsed object takes several times the
+memory). A million short calls take a few hundred megabytes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ class CollectedCalls:
             return self._same(value)
         if value is None or value is ABSENT or value is UNKNOWN or isinstance(value, bool | int | float):
             return value
-        return self._same(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "surrogatepass"))
+        return self._same(
+            json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(
+                "utf-8", "surrogatepass"
+            )
+        )
 
     def add(self, call: Call) -> None:
         """Keep one call."""
@@ -117,7 +121,14 @@ class CollectedCalls:
         usage = call.usage
         for name, value in zip(
             _COLUMNS,
-            (call.time, call.cost_usd, call.latency_ms, usage.input_tokens, usage.output_tokens, usage.cached_tokens),
+            (
+                call.time,
+                call.cost_usd,
+                call.latency_ms,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cached_tokens,
+            ),
             strict=True,
         ):
             self._numbers[name].append(math.nan if value is None else value)

@@ -89,11 +89,13 @@ def parse_answers(
 def parse_golds(
     task: Task, raws: Sequence[Packed], teacher: Mapping[str, Sequence[Any]], *, lenient: bool = False
 ) -> tuple[TypedAnswers, int]:
-    """Parse gold answers, and count the keys that gold omits though the teacher answered them and that read as null.
+    """Parse gold answers, and count the keys that gold omits though the teacher answered them and that read
+    as null.
 
-    Gold often leaves keys out. Where gold writes null somewhere in the log, that is how it says "not there", and a
-    key left out is one that nobody looked at: UNKNOWN. Where it never writes null, leaving out is how it says "not
-    there": null for a nullable field. The loss: in the second case, keys that nobody looked at read as null too.
+    Gold often leaves keys out. Where gold writes null somewhere in the log, that is how it says "not
+    there", and a key left out is one that nobody looked at: UNKNOWN. Where it never writes null, leaving
+    out is how it says "not there": null for a nullable field. The loss: in the second case, keys that
+    nobody looked at read as null too.
     """
     fields = tuple(replace(item, optional=True) for item in task.fields)
     answers = parse_answers(task if task.is_plain else replace(task, fields=fields), raws, lenient=lenient)
@@ -132,8 +134,8 @@ def soft_targets(
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Shares per value for the `classify` problems that votes or log-probabilities say something about.
 
-    Log-probabilities (plain labels only) come first: what they leave open is spread evenly over the labels not
-    listed; a row whose known labels hold less than half is left unknown. Votes count with the first answer.
+    Log-probabilities (plain labels only) come first: what they leave open is spread evenly over the labels
+    not listed; a row whose known labels hold less than half is left unknown. Votes count with the first answer.
     """
     soft: dict[str, npt.NDArray[np.float64]] = {}
     if not votes and not label_probabilities:

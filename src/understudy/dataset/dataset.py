@@ -1,7 +1,7 @@
 """Calls in columns: what students learn from and what is certified.
 
-Values are typed, inputs cut into the task's parts, near-duplicates grouped, rows split. It holds no opinion on what
-to learn from (teacher or gold) and knows no student.
+Values are typed, inputs cut into the task's parts, near-duplicates grouped, rows split. It holds no opinion
+on what to learn from (teacher or gold) and knows no student.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Dataset:
     teacher, gold
         Per field name `n` values, UNKNOWN where none was recorded or it is off-schema.
     soft
-        Per field name of a `classify` problem, where votes or log-probabilities are known: shares per value of
-        the problem, shape (n, k), NaN rows where unknown. Fields without any are left out.
+        Per field name of a `classify` problem, where votes or log-probabilities are known: shares per value
+        of the problem, shape (n, k), NaN rows where unknown. Fields without any are left out.
     rationale
         The teacher's reasons, or ``None``.
     exact, group
@@ -83,7 +83,7 @@ class Dataset:
         return len(self.inputs)
 
     def rows(self, split: str) -> IntColumn:
-        """Row numbers of a split (``train``, ``select``, ``certify``, ``holdout``, ``dropped``), ascending."""
+        """Row numbers of a split (one of ``understudy.dataset.splits.SPLITS``), ascending."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     @property
@@ -130,7 +130,9 @@ class Dataset:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of task, inputs, answers, gold, soft targets and split, in order; not of ids, paths or costs."""
+        """SHA-256 of task, inputs, answers, gold, soft targets and split, in order; not of ids, paths or
+        costs.
+        """
         digest = hashlib.sha256(json.dumps(self.task.to_dict(), sort_keys=True).encode())
         for line in self._lines():
             digest.update(line)

@@ -1,12 +1,13 @@
 """Groups of near-duplicate inputs, so that none straddles a split.
 
-Inputs equal after normalisation are one. Among the rest, pairs that share a band of MinHash values (Broder 1997;
-banding: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, ch. 3) are verified by the Jaccard
-similarity of their shingle sets; verified pairs are joined, and groups are the transitive closure.
+Inputs equal after normalisation are one. Among the rest, pairs that share a band of MinHash values (Broder
+1997; banding: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, ch. 3) are verified by the
+Jaccard similarity of their shingle sets; verified pairs are joined, and groups are the transitive closure.
 
-A pair of similarity s shares none of the b bands of r values with probability (1 - s**r)**b: below .2 % at the
-default threshold of .8, less above; the filter before verification adds .05 %. In a band that more than BIG_BUCKET inputs share not all pairs are verified
-(each is compared to leaders and to neighbours), as such a crowd is joined through its members.
+A pair of similarity s shares none of the b bands of r values with probability (1 - s**r)**b: below .2 % at
+the default threshold of .8, less above; the filter before verification adds .05 %. In a band that more than
+BIG_BUCKET inputs share not all pairs are verified (each is compared to leaders and to neighbours), as such
+a crowd is joined through its members.
 
 It does not find paraphrases: see ``shingles``.
 """
@@ -31,8 +32,8 @@ _BATCH_CHARS = 4_000_000
 _N_LEADERS = 6
 _WINDOW = 3
 _SIGNATURE_SLACK = 3.3
-"""Standard errors below the threshold at which a signature still counts as alike: at .8, 29 of 48 values, which a pair
-of similarity .8 misses with probability .0005."""
+"""Standard errors below the threshold at which a signature still counts as alike: at .8, 29 of 48 values,
+which a pair of similarity .8 misses with probability .0005."""
 MAX_KEPT_SHINGLES = 150_000_000
 """Shingles kept in memory (600 MB); logs with more text recompute them for verification."""
 _CHUNK_PAIRS = 100_000
@@ -42,7 +43,9 @@ U32 = npt.NDArray[np.uint32]
 
 
 def miss_probability(similarity: float) -> float:
-    """Chance that a pair of this Jaccard similarity shares no band (and is missed unless joined through others)."""
+    """Chance that a pair of this Jaccard similarity shares no band (and is missed unless joined through
+    others).
+    """
     return float((1.0 - similarity**_ROWS) ** _N_BANDS)
 
 
@@ -147,7 +150,9 @@ class _Sets:
 
 def _joined(parts: Sequence[ShingleSets]) -> ShingleSets:
     sizes = np.concatenate([part.sizes for part in parts])
-    return ShingleSets(np.concatenate([part.hashes for part in parts]), np.concatenate(([0], np.cumsum(sizes))))
+    return ShingleSets(
+        np.concatenate([part.hashes for part in parts]), np.concatenate(([0], np.cumsum(sizes)))
+    )
 
 
 def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
@@ -248,7 +253,10 @@ class _Search:
     def _is_likely(self, left: I64, right: I64, band: int) -> npt.NDArray[np.bool_]:
         """Whether signatures are alike enough to count shingles, and no earlier band had the pair."""
         alike = self.signature[left] == self.signature[right]
-        floor = self.threshold - _SIGNATURE_SLACK * (self.threshold * (1 - self.threshold) / alike.shape[1]) ** 0.5
+        floor = (
+            self.threshold
+            - _SIGNATURE_SLACK * (self.threshold * (1 - self.threshold) / alike.shape[1]) ** 0.5
+        )
         likely = alike.sum(axis=1) >= floor * alike.shape[1]
         if band:
             shared = alike.reshape(len(alike), _N_BANDS, _ROWS).all(axis=2)[:, :band]

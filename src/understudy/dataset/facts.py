@@ -1,9 +1,11 @@
-"""Facts about the teacher: how often it is right (against gold), how often it agrees with itself (repeats, votes).
+"""Facts about the teacher: how often it is right (against gold), how often it agrees with itself (repeats,
+votes).
 
-Self-agreement S is the chance that two answers to one input are equal. Nobody can predict a single answer of such
-a teacher better than always naming its commonest one; as the share of the commonest is at most the square root of
-the sum of squared shares, agreement with the teacher over all calls is at most sqrt(S). Deferring the noisy inputs
-can do better among the answered ones. It says nothing of inputs that were asked once.
+Self-agreement S is the chance that two answers to one input are equal. Nobody can predict a single answer
+of such a teacher better than always naming its commonest one; as the share of the commonest is at most the
+square root of the sum of squared shares, agreement with the teacher over all calls is at most sqrt(S).
+Deferring the noisy inputs can do better among the answered ones. It says nothing of inputs that were asked
+once.
 """
 
 from __future__ import annotations
@@ -129,12 +131,16 @@ def teacher_facts(
     return TeacherFacts(accuracy, of_all, agreement, ceiling)
 
 
-def teacher_accuracy(task: Task, teacher: Columns, gold: Columns) -> tuple[dict[str, Share], dict[str, Share]]:
+def teacher_accuracy(
+    task: Task, teacher: Columns, gold: Columns
+) -> tuple[dict[str, Share], dict[str, Share]]:
     """Share of answers equal to gold: among usable answers, and among all rows with gold.
 
-    A record is right if no field that gold speaks of differs; a field that is absent from both is not counted.
+    A record is right if no field that gold speaks of differs; a field that is absent from both is not
+    counted.
     """
-    usable, of_all = {}, {}
+    usable: dict[str, Share] = {}
+    of_all: dict[str, Share] = {}
     n_rows = len(next(iter(teacher.values()), ()))
     is_wrong, is_unusable, has_gold = (np.zeros(n_rows, dtype=bool) for _ in range(3))
     for field in task.fields:
@@ -150,7 +156,11 @@ def teacher_accuracy(task: Task, teacher: Columns, gold: Columns) -> tuple[dict[
                 wrong[row] = True
         n_usable = int(right.sum() + wrong.sum())
         _put(usable, field.name, share_of(float(right.sum()), n_usable))
-        _put(of_all, field.name, share_of(float(right.sum()), n_usable + int(unusable.sum())) if n_usable else None)
+        _put(
+            of_all,
+            field.name,
+            share_of(float(right.sum()), n_usable + int(unusable.sum())) if n_usable else None,
+        )
         is_wrong |= wrong
         is_unusable |= unusable
         has_gold |= right | wrong | unusable
@@ -213,7 +223,7 @@ def _self_agreement(task: Task, repeats: Sequence[Sequence[Mapping[str, Any]]]) 
         whole = [row for row in rows if all(key is not UNKNOWN for key in row)]
         if len(task.fields) > 1 and len(whole) > 1:
             totals.setdefault(RECORD, []).append(_pair_agreement(whole))
-    shares = {}
+    shares: dict[str, Share] = {}
     for name, values in totals.items():
         _put(shares, name, share_of(sum(values), len(values)))
     return shares

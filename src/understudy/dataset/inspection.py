@@ -1,4 +1,6 @@
-"""What ``inspect`` reports: facts about a log before anything is trained. Counts and label names, no input texts."""
+"""What ``inspect`` reports: facts about a log before anything is trained. Counts and label names, no input
+texts.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,8 @@ class InspectReport:
     learns, defers
         Field names.
     certify_rows_needed
-        Rows that a 95 % certificate takes at least, and those it takes if the true error is half of what it allows.
+        Rows that a 95 % certificate takes at least, and those it takes if the true error is half of what it
+        allows.
     warnings
         Sentences.
     """
@@ -217,8 +220,8 @@ def rows_for_certificate(target: float = 0.95, confidence: float = 0.95) -> tupl
     Returns
     -------
     without_an_error, at_half_the_error
-        The smallest n with target**n <= 1 - confidence; and the smallest n from which on floor(n * (1 - target) / 2)
-        errors still reject, P(Binomial(n, 1 - target) <= errors) <= 1 - confidence.
+        The smallest n with target**n <= 1 - confidence; and the smallest n from which on
+        floor(n * (1 - target) / 2) errors still reject, P(Binomial(n, 1 - target) <= errors) <= 1 - confidence.
     """
     from scipy.stats import binom
 
@@ -264,7 +267,13 @@ def _field_report(item: Field, why: str, mode: str | None, values: Sequence[Any]
             else:
                 is_overfull = True
     shows_values = item.kind in ("choice", "boolean", "choices")
-    top = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:_TOP]) if shows_values else ()
-    rarest = min((counts.get(label, 0) for label in item.labels), default=None) if item.kind == "choice" else None
+    top = (
+        tuple(sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:_TOP])
+        if shows_values
+        else ()
+    )
+    rarest = (
+        min((counts.get(label, 0) for label in item.labels), default=None) if item.kind == "choice" else None
+    )
     n_distinct = None if is_overfull else len(counts)
     return FieldReport(item, why, mode, n_known, n_null, n_absent, n_distinct, top, rarest, source)

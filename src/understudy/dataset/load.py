@@ -1,7 +1,7 @@
 """From files (or calls) to a prepared dataset and the report of what was found.
 
-Reading streams; then the task is found or taken, answers are typed, inputs grouped, rows split, costs looked up.
-Memory grows with the texts themselves and little else.
+Reading streams; then the task is found or taken, answers are typed, inputs grouped, rows split, costs
+looked up. Memory grows with the texts themselves and little else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ from understudy.dataset.warn import find_warnings
 from understudy.economics.prices import TeacherPrice, call_costs
 from understudy.errors import DataError
 from understudy.task.compile import compile_problems, deferred_fields
-from understudy.task.infer import TaskInference, find_line_labels, infer_fields, infer_input_names, refine_text
+from understudy.task.infer import (
+    TaskInference,
+    find_line_labels,
+    infer_fields,
+    infer_input_names,
+    refine_text,
+)
 from understudy.task.spec import task_name
 from understudy.task.task import Task
 
@@ -46,7 +52,7 @@ def load_dataset(
     *,
     task: Task | None = None,
     mapping: Mapping[str, str] | None = None,
-    format: str | None = None,  # noqa: A002  (the option's name)
+    format: str | None = None,  # noqa: A002
     seed: int = 0,
     lenient: bool = False,
     max_calls: int | None = None,
@@ -147,7 +153,9 @@ def dataset_from_calls(
         inputs=inputs,
         teacher=answers.columns,
         gold=golds.columns,
-        soft=soft_targets(inference.task, problems, answers.columns, votes, raw.label_probabilities, len(inputs)),
+        soft=soft_targets(
+            inference.task, problems, answers.columns, votes, raw.label_probabilities, len(inputs)
+        ),
         rationale=raw.rationale,
         exact=exact,
         group=group,

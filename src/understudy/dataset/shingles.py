@@ -1,9 +1,9 @@
 """Texts to sets of hashed shingles, a batch at a time, in numpy.
 
-A shingle is 4 characters of the normalised text, or 2 where it starts with a character of an unspaced script (a
-Chinese character carries about as much as a word). A text shorter than that is one shingle. Sets of more than
-MAX_SHINGLES keep those with the smallest hashes (a bottom-k sketch): the Jaccard similarity of two such sets is then
-estimated, with a standard error below sqrt(1/4k) = 1.6 points.
+A shingle is 4 characters of the normalised text, or 2 where it starts with a character of an unspaced
+script (a Chinese character carries about as much as a word). A text shorter than that is one shingle. Sets
+of more than MAX_SHINGLES keep those with the smallest hashes (a bottom-k sketch): the Jaccard similarity of
+two such sets is then estimated, with a standard error below sqrt(1/4k) = 1.6 points.
 
 It does not see meaning: paraphrases share few shingles.
 """
@@ -23,7 +23,13 @@ MAX_CHARS = 20_000
 """Characters of a text that are read."""
 
 _SPACED, _UNSPACED = 4, 2
-_UNSPACED_RANGES = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+_UNSPACED_RANGES = (
+    (0x3040, 0x30FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
 
 U32 = npt.NDArray[np.uint32]
 I64 = npt.NDArray[np.int64]
@@ -64,7 +70,9 @@ def shingle_sets(texts: Sequence[str]) -> ShingleSets:
     """The shingle sets of normalised texts (see ``understudy.text.normalise.normalise_text``)."""
     clipped = [text[:MAX_CHARS] for text in texts]
     lengths = np.fromiter((len(text) for text in clipped), dtype=np.int64, count=len(clipped))
-    codes = np.frombuffer("".join(clipped).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    codes = np.frombuffer("".join(clipped).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(
+        np.uint64
+    )
     owner = np.repeat(np.arange(len(clipped), dtype=np.int64), lengths)
     ends = np.cumsum(lengths)
     room = np.repeat(ends, lengths) - np.arange(len(codes))  # characters left in the text, this one included
@@ -76,8 +84,8 @@ def shingle_sets(texts: Sequence[str]) -> ShingleSets:
     # 21 bits a character: two of them, and four, are packed without loss before they are mixed.
     two = codes | (padded[1 : len(codes) + 1] << np.uint64(21))
     four = two | (padded[2 : len(codes) + 2] << np.uint64(42))
-    last = padded[3 : len(codes) + 3] * np.uint64(0x9E3779B97F4A7C15)
-    mixed = np.where(is_unspaced, _mix(two + np.uint64(1)), _mix(four ^ last))
+    fourth = padded[3 : len(codes) + 3] * np.uint64(0x9E3779B97F4A7C15)
+    mixed = np.where(is_unspaced, _mix(two + np.uint64(1)), _mix(four ^ fourth))
     is_first = np.zeros(len(codes), dtype=bool)
     is_first[ends[lengths > 0] - lengths[lengths > 0]] = True
     # A text too short for one shingle stands as one, hashed with its neighbours cut off.

@@ -1,9 +1,9 @@
 """Which calls are learnt from, which choose the model, which certify it: train, select, certify.
 
-A split that the data brings is kept; parts it lacks are carved out. Else calls are ordered by time where all carry
-one, else drawn by a seed. In all cases whole near-duplicate groups move together, and where brought splits share a
-group, the copies are dropped from the side that must not have seen the other (train before select before certify
-before holdout), never the other way round.
+A split that the data brings is kept; parts it lacks are carved out. Else calls are ordered by time where
+all carry one, else drawn by a seed. In all cases whole near-duplicate groups move together, and where
+brought splits share a group, the copies are dropped from the side that must not have seen the other (train
+before select before certify before holdout), never the other way round.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def plan_splits(
         If the shares are no shares.
     """
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ConfigError("the shares of train, select and certify must be above 0 and add up to 1", given=str(shares))
+        raise ConfigError(
+            "the shares of train, select and certify must be above 0 and add up to 1", given=str(shares)
+        )
     n_rows = len(groups)
     codes = np.full(n_rows, -1, dtype=np.int8)
     if brought is not None:
@@ -206,10 +208,14 @@ def _complete(
         rows = np.flatnonzero(codes == TRAIN)
         parts = [TRAIN, *missing]
         total = sum(shares[part] for part in parts)
-        fresh, n_moved, how = _fresh(groups[rows], _at(times, rows), [shares[part] / total for part in parts], seed)
+        fresh, n_moved, how = _fresh(
+            groups[rows], _at(times, rows), [shares[part] / total for part in parts], seed
+        )
         codes[rows] = np.array(parts, dtype=np.int8)[fresh]
         names = " and ".join(SPLITS[part] for part in missing)
-        notes.append(f"{names} carved out of the training rows, {'by time' if how == 'time' else 'at random'}")
+        notes.append(
+            f"{names} carved out of the training rows, {'by time' if how == 'time' else 'at random'}"
+        )
     return SplitPlan(codes, method, n_moved, n_dropped, tuple(notes))
 
 

@@ -47,8 +47,8 @@ def _about_answers(report: InspectReport) -> Iterator[str]:
         yield f"{format_count(report.n_without_answer)} calls have no answer recorded; they teach nothing"
     if report.n_off_schema > _MANY_OFF_SCHEMA * report.n_rows:
         yield (
-            f"{format_share(report.n_off_schema / report.n_rows)} of the answers are off-schema and kept out: "
-            "check the task's labels, or try --lenient"
+            f"{format_share(report.n_off_schema / report.n_rows)} of the answers are off-schema and kept "
+            "out: check the task's labels, or try --lenient"
         )
     if report.n_bad_inputs > 0:
         yield f"{format_count(report.n_bad_inputs)} calls have an input of another shape; left out"
@@ -102,8 +102,8 @@ def _about_splits(report: InspectReport) -> Iterator[str]:
         )
     if report.n_rows >= 100 and report.largest_group > _BIG_GROUP * report.n_rows:
         yield (
-            f"one group of near-duplicates holds {format_share(report.largest_group / report.n_rows)} of the calls; "
-            "it stays on one side of the split, so the sides differ"
+            f"one group of near-duplicates holds {format_share(report.largest_group / report.n_rows)} of the "
+            "calls; it stays on one side of the split, so the sides differ"
         )
 
 
@@ -115,6 +115,6 @@ def _about_teacher(report: InspectReport) -> Iterator[str]:
     what = "whole records" if name == RECORD else f"the field {name}"
     more = f" ({len(low) - 1} more are below {format_share(_CEILING)})" if len(low) > 1 else ""
     yield (
-        f"recorded answers to one and the same input differ: no student that answers every call can agree with them "
-        f"in more than {format_share(low[name])} of {what}{more}"
+        "recorded answers to one and the same input differ: no student that answers every call can agree "
+        f"with them in more than {format_share(low[name])} of {what}{more}"
     )

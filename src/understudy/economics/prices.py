@@ -1,8 +1,9 @@
-"""What a teacher's call costs: as recorded, else recorded tokens by a price table, else a price the user gives.
+"""What a teacher's call costs: as recorded, else recorded tokens by a price table, else a price the user
+gives.
 
-Prices per model come from the genai-prices package (inside its wheel; pinned by the lock of whoever installs it); a
-model it does not know has no price here either. Unknown is ``None`` with a reason, never 0. Prices are read as
-linear in tokens at 1,000 tokens a call: tiers for very long prompts are left out.
+Prices per model come from the genai-prices package (inside its wheel; pinned by the lock of whoever
+installs it); a model it does not know has no price here either. Unknown is ``None`` with a reason, never 0.
+Prices are read as linear in tokens at 1,000 tokens a call: tiers for very long prompts are left out.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class TeacherPrice:
     source: str = "given"
 
     def costs(self, n_in: FloatColumn, n_out: FloatColumn, n_cached: FloatColumn) -> FloatColumn:
-        """Dollars per call from token counts, NaN where they are unknown; cached tokens are part of those read."""
+        """Dollars per call from token counts, NaN where they are unknown; cached tokens are part of those
+        read.
+        """
         if self.usd_per_call is not None:
             return np.full(len(n_in), self.usd_per_call)
         price_in, price_out = self.usd_per_million_in or 0.0, self.usd_per_million_out or 0.0
@@ -103,7 +106,8 @@ def parse_teacher_price(text: str) -> TeacherPrice:
         numbers = []
     if not numbers or any(not math.isfinite(number) or number < 0 for number in numbers):
         raise ConfigError(
-            "a teacher's price is not understood", given=repr(text),
+            "a teacher's price is not understood",
+            given=repr(text),
             todo="give dollars per call (0.002), or dollars per million tokens in/out (0.15/0.60)",
         )
     if pair:
@@ -128,7 +132,9 @@ def model_price(model: str) -> TeacherPrice | None:
     except (LookupError, ValueError, TypeError):
         return None
     scale = 1e6 / _PROBE_TOKENS
-    return TeacherPrice(None, per_in * scale, per_out * scale, per_cached * scale, source="tokens x price list")
+    return TeacherPrice(
+        None, per_in * scale, per_out * scale, per_cached * scale, source="tokens x price list"
+    )
 
 
 def call_costs(

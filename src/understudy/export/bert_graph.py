@@ -1,7 +1,8 @@
-"""Draws an encoder of the BERT family as an ONNX graph of onnxruntime's fused operators, pooling and heads inside.
+"""Draws an encoder of the BERT family as an ONNX graph of onnxruntime's fused operators, pooling and heads
+inside.
 
-One text per run, so there is no padding and no attention mask in it. Written by hand because the general exporters
-leave attention unfused here (measured in ``docs/decisions/0002-encoder-export.md``).
+One text per run, so there is no padding and no attention mask in it. Written by hand because the general
+exporters leave attention unfused here (measured in ``docs/decisions/0002-encoder-export.md``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.export.encoder_weights import EncoderWeights
-from understudy.export.graph import CONTRIB, GraphPen, quantise_rows, WEIGHT_LEVELS
+from understudy.export.graph import CONTRIB, WEIGHT_LEVELS, GraphPen, quantise_rows
 
 __all__ = ["Pooling", "ReadOut", "draw_encoder"]
 
@@ -34,8 +35,8 @@ class ReadOut:
     is_normalised
         Whether each pooled layer is scaled to length 1.
     row
-        Weights (r, features) and bias (r,) of the output ``row`` (1, r); ``None`` makes the features themselves
-        the output ``row``.
+        Weights (r, features) and bias (r,) of the output ``row`` (1, r); ``None`` makes the features
+        themselves the output ``row``.
     token
         Weights (k, width) and bias (k,) of the output ``token`` (1, t, k), from the last layer's states.
     """

@@ -1,4 +1,6 @@
-"""Writes an encoder component: graph, tokenizer, description, and a probe that shows another machine's rounding."""
+"""Writes an encoder component: graph, tokenizer, description, and a probe that shows another machine's
+rounding.
+"""
 
 from __future__ import annotations
 

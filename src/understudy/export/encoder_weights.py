@@ -1,8 +1,8 @@
 """Weights of an encoder under one set of names, whatever family they come from.
 
 Families that are the same network under other names (BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA with full-width
-embeddings, DistilBERT) become one layout that ``bert_graph`` draws. Other families are not drawn by hand: they go
-through torch's exporter (``torch_graph``).
+embeddings, DistilBERT) become one layout that ``bert_graph`` draws. Other families are not drawn by hand:
+they go through torch's exporter (``torch_graph``).
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def encoder_weights(
     is_absolute = config.get("position_embedding_type", "absolute") in ("absolute", None)
     if family not in _FAMILIES or activation is None or not is_absolute:
         return None
-    arrays = {_common_name(name, family): np.asarray(array, dtype=np.float32) for name, array in state.items()}
+    arrays = {
+        _common_name(name, family): np.asarray(array, dtype=np.float32) for name, array in state.items()
+    }
     if any(name.startswith("embeddings_project") for name in arrays):
         return None
     width = int(config.get("hidden_size", config.get("dim", 0)))

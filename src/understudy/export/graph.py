@@ -1,8 +1,8 @@
 """A small pen for ONNX graphs: names nodes and weights, and writes linear layers in float or int8.
 
-Int8 weights are symmetric per output channel. They use 7 of the 8 bits: on processors without VNNI, two products of
-full-range bytes overflow the 16-bit sums of the older multiply-add and saturate, silently; with 7 bits the
-integer sums are the same on every processor.
+Int8 weights are symmetric per output channel. They use 7 of the 8 bits: on processors without VNNI, two
+products of full-range bytes overflow the 16-bit sums of the older multiply-add and saturate, silently; with 7
+bits the integer sums are the same on every processor.
 """
 
 from __future__ import annotations
@@ -57,10 +57,12 @@ class GraphPen:
         """Store a constant."""
         from onnx import numpy_helper
 
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self._weights.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
-    def node(self, kind: str, inputs: Sequence[str], *, domain: str = "", name: str = "", **settings: Any) -> str:
+    def node(
+        self, kind: str, inputs: Sequence[str], *, domain: str = "", name: str = "", **settings: Any
+    ) -> str:
         """Add a node with one output; return the output's name."""
         return self.nodes(kind, inputs, 1, domain=domain, name=name, **settings)[0]
 

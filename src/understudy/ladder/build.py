@@ -22,6 +22,7 @@ import numpy as np
 from understudy import _version
 from understudy.certify.certification import Certification
 from understudy.dataset.dataset import Dataset
+from understudy.ladder.cache import sweep_scratch
 from understudy.ladder.candidates import Candidate
 from understudy.ladder.climb import Climb
 from understudy.ladder.evidence import Evidence, certify_fields, certify_record
@@ -65,8 +66,7 @@ def assemble(
 ) -> tuple[Path, dict[str, Any]]:
     """Copy the winner's components into a scratch folder beside `out` and write a manifest without thresholds."""
     scratch = out.with_name(f".{out.name}.building-{os.getpid()}")
-    if scratch.exists():
-        shutil.rmtree(scratch)
+    sweep_scratch(out.parent, f".{out.name}.building-*", "-")
     (scratch / COMPONENTS_FOLDER).mkdir(parents=True)
     for name in best.members:
         shutil.copytree(state.fitted[name].component, scratch / COMPONENTS_FOLDER / name)

@@ -22,9 +22,18 @@ from understudy.errors import ConfigError
 from understudy.runtime.prediction import FieldPrediction
 from understudy.task.problem import decode_value, encode_value
 
-__all__ = ["Entry", "RungCache", "content_key", "load_predictions", "save_predictions"]
+__all__ = ["Entry", "RungCache", "content_key", "load_predictions", "save_predictions", "sweep_scratch"]
 
 _ENTRY = "entry.json"
+
+
+def sweep_scratch(folder: Path, pattern: str, before_pid: str) -> None:
+    """Remove scratch folders whose names end in the number of a process that is gone."""
+    for scratch in folder.glob(pattern):
+        pid = scratch.name.rpartition(before_pid)[2]
+        # Without /proc nobody can tell; a left-over folder is the lesser evil.
+        if pid.isdigit() and Path("/proc/self").exists() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def content_key(**parts: Any) -> str:
@@ -112,10 +121,7 @@ class RungCache:
 
     def sweep(self) -> None:
         """Remove what killed runs left half done (folders of processes that are gone)."""
-        for scratch in self.folder.glob(".*.*"):
-            pid = scratch.name.rpartition(".")[2]
-            if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-                shutil.rmtree(scratch, ignore_errors=True)
+        sweep_scratch(self.folder, ".*.*", ".")
 
     def close(self) -> None:
         """Remove a temporary cache."""

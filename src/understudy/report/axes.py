@@ -68,13 +68,18 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def fit_linear(
-    values: Sequence[float], start: float, end: float, *, least: float | None = None, most: float | None = None
+    values: Sequence[float],
+    start: float,
+    end: float,
+    *,
+    least: float | None = None,
+    most: float | None = None,
 ) -> Scale:
     """A linear scale around `values` with round ends, kept within [least, most]."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if high - low < 1e-9:
         low, high = low - 0.05 * max(abs(low), 1.0), high + 0.05 * max(abs(high), 1.0)
-    step = (linear_ticks(low, high, 5) + [low + (high - low)])[:2]
+    step = [*linear_ticks(low, high, 5), high][:2]
     width = abs(step[1] - step[0]) or (high - low)
     low, high = math.floor(low / width + 1e-9) * width, math.ceil(high / width - 1e-9) * width
     low = low if least is None else max(low, least)

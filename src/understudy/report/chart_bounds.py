@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from understudy.certify.certification import percent_at_least
 from understudy.report.axes import Scale, fit_linear
-from understudy.report.drawing import dot, svg, text_at
-from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.report.drawing import dot, svg, text_at, text_width
+from understudy.report.markup import Html, join, tag
 from understudy.units import format_share
 
 __all__ = ["Bound", "draw_bounds"]
@@ -54,7 +54,10 @@ def draw_bounds(bounds: Sequence[Bound], width: float) -> Html:
         width,
         height,
         "Certified lower bounds against their targets",
-        "; ".join(f"{one.name}: at least {format_share(one.lower)}, estimate {format_share(one.estimate)}" for one in bounds),
+        "; ".join(
+            f"{one.name}: at least {format_share(one.lower)}, estimate {format_share(one.estimate)}"
+            for one in bounds
+        ),
         *parts,
     )
 
@@ -69,19 +72,36 @@ def _bound(one: Bound, x: Scale, top: float) -> Html:
     if one.target is not None:
         mark = round(x.at(one.target), 1)
         parts.append(tag("line", x1=mark, x2=mark, y1=at - 19, y2=at + 13, cls="target"))
-        is_right = mark > x.start + 330 or mark > (x.start + x.end) / 2
         words = f"target {100 * one.target:g} %"
-        parts.append(text_at(mark + 6, at - 14, words, cls="t target-label halo") if is_right and mark < x.end - 70 else EMPTY)
+        is_late = mark > x.end - 80
+        left = mark - 6 - text_width(words) if is_late else mark + 6
+        if left > x.start + text_width(one.name, 13) + 14:
+            at_x, anchor = (mark - 6, "end") if is_late else (mark + 6, "start")
+            parts.append(text_at(at_x, at - 14, words, anchor=anchor, cls="t target-label halo"))
     if one.lower is not None:
         left = round(x.at(one.lower), 1)
         tip = tag("title", f"{one.name}: lower bound {format_share(one.lower, digits=2)}")
-        parts.append(tag("line", tip, x1=left, x2=round(x.at(one.estimate or 1.0), 1), y1=at, y2=at, cls=f"reach {cls}"))
+        parts.append(
+            tag(
+                "line", tip, x1=left, x2=round(x.at(one.estimate or 1.0), 1), y1=at, y2=at, cls=f"reach {cls}"
+            )
+        )
         parts.append(tag("line", x1=left, x2=left, y1=at - 8, y2=at + 8, cls=f"stop {cls}"))
         if left > x.start + 52:
-            parts.append(text_at(left - 7, at + 4, f"≥ {percent_at_least(one.lower)}", anchor="end", cls="t strong wide-halo"))
+            parts.append(
+                text_at(
+                    left - 7,
+                    at + 4,
+                    f"≥ {percent_at_least(one.lower)}",
+                    anchor="end",
+                    cls="t strong wide-halo",
+                )
+            )
     if one.estimate is not None:
         tip_words = f"{one.name}: measured {format_share(one.estimate, digits=2)}"
         parts.append(dot((x.at(one.estimate), at), cls=f"estimate {cls}", title=tip_words, radius=6))
         if x.at(one.estimate) < x.end - 52:
-            parts.append(text_at(x.at(one.estimate) + 11, at + 4, format_share(one.estimate), cls="t wide-halo"))
+            parts.append(
+                text_at(x.at(one.estimate) + 11, at + 4, format_share(one.estimate), cls="t wide-halo")
+            )
     return join(parts)

@@ -24,49 +24,78 @@ class Bin:
     accuracy: float
 
 
+_COUNTS_HEIGHT = 48.0
+_BELOW = 46.0
+
+
+def _percent(value: float) -> str:
+    return format_share(value, digits=0)
+
+
+def _tip(one: Bin) -> str:
+    return (
+        f"confidence {one.low:.1f} to {one.high:.1f}: {format_count(one.n)} calls, "
+        f"mean {format_share(one.confidence)}, right {format_share(one.accuracy)}"
+    )
+
+
 def draw_calibration(bins: Sequence[Bin], width: float) -> Html:
     """How sure the system was against how often it was right, with counts below."""
     height = 380.0 if width > NARROW else 340.0
-    counts_height = 62.0
-    top = Plot(Scale(0.0, 1.0, 46, width - 18), Scale(0.0, 1.0, height - counts_height - 56, 44))
+    top = Plot(Scale(0.0, 1.0, 46, width - 18), Scale(0.0, 1.0, height - _COUNTS_HEIGHT - _BELOW - 24, 44))
     most = max((one.n for one in bins), default=1) or 1
-    bars, marks = [], []
-    for one in bins:
-        left, right = top.x.at(one.low) + 2, top.x.at(one.high) - 2
-        size = max(2.0, (counts_height - 14) * one.n / most)
-        tip = f"confidence {one.low:.1f} to {one.high:.1f}: {format_count(one.n)} calls, mean {format_share(one.confidence)}, right {format_share(one.accuracy)}"
-        base = height - 46
-        bars.append(
-            tag("rect", tag("title", tip), x=round(left, 1), y=round(base - size, 1), width=round(right - left, 1), height=round(size, 1), cls="count", rx=2)
+    marks = [
+        dot(
+            top.at(one.confidence, one.accuracy),
+            cls="accent-dot",
+            title=_tip(one),
+            radius=round(3.0 + 6.0 * (one.n / most) ** 0.5, 1),
         )
-        radius = 3.0 + 6.0 * (one.n / most) ** 0.5
-        marks.append(dot(top.at(one.confidence, one.accuracy), cls="accent-dot", title=tip, radius=round(radius, 1)))
-    share = lambda value: format_share(value, digits=0)  # noqa: E731
-    frame = Plot(top.x, Scale(0.0, 1.0, height - 46, height - 46 - counts_height + 14))
-    x_axis = [
-        join([text_at(top.x.at(v), frame.bottom + 19, share(v), anchor="middle", cls="t tick")]) for v in top.x.ticks(5)
-    ]
-    grid = [
-        join(
-            [
-                tag("line", x1=top.left, x2=top.right, y1=round(top.y.at(v), 1), y2=round(top.y.at(v), 1), cls="grid"),
-                text_at(top.left - 8, top.y.at(v) + 4, share(v), anchor="end", cls="t tick"),
-            ]
-        )
-        for v in top.y.ticks(5)
+        for one in bins
     ]
     return svg(
         width,
         height,
         "Reliability: stated confidence against share that was right",
-        "; ".join(f"{share(one.low)} to {share(one.high)}: {one.n} calls, {share(one.accuracy)} right" for one in bins),
-        *grid,
+        "; ".join(
+            f"{_percent(one.low)} to {_percent(one.high)}: {one.n} calls, {_percent(one.accuracy)} right"
+            for one in bins
+        ),
+        _frame(top, height - _BELOW),
         path(top, [(0.0, 0.0), (1.0, 1.0)], cls="diagonal", title="perfect calibration"),
         path(top, [(one.confidence, one.accuracy) for one in bins], cls="line accent"),
-        *bars,
+        *(_bar(one, top, height - _BELOW, most) for one in bins),
         *marks,
-        tag("line", x1=top.left, x2=top.right, y1=frame.bottom, y2=frame.bottom, cls="axis"),
-        *x_axis,
-        text_at(top.right, frame.bottom + 38, "stated confidence →", anchor="end", cls="t name"),
-        text_at(0, 28, "share that was right; bars: number of calls", cls="t name"),
+    )
+
+
+def _frame(top: Plot, bottom: float) -> Html:
+    """Grid of the upper part, the axis below the bars that both parts share, and names."""
+    parts = []
+    for value in top.y.ticks(5):
+        at = round(top.y.at(value), 1)
+        parts.append(tag("line", x1=top.left, x2=top.right, y1=at, y2=at, cls="grid"))
+        parts.append(text_at(top.left - 8, at + 4, _percent(value), anchor="end", cls="t tick"))
+    parts.append(tag("line", x1=top.left, x2=top.right, y1=bottom, y2=bottom, cls="axis"))
+    parts += [
+        text_at(top.x.at(value), bottom + 19, _percent(value), anchor="middle", cls="t tick")
+        for value in top.x.ticks(5)
+    ]
+    parts.append(text_at(top.right, bottom + 38, "stated confidence →", anchor="end", cls="t name"))
+    parts.append(text_at(0, 28, "share that was right; bars: number of calls", cls="t name"))
+    return join(parts)
+
+
+def _bar(one: Bin, top: Plot, bottom: float, most: int) -> Html:
+    left, right = top.x.at(one.low) + 2, top.x.at(one.high) - 2
+    size = max(2.0, _COUNTS_HEIGHT * one.n / most)
+    return tag(
+        "rect",
+        tag("title", _tip(one)),
+        x=round(left, 1),
+        y=round(bottom - size, 1),
+        width=round(right - left, 1),
+        height=round(size, 1),
+        cls="count",
+        rx=2,
     )

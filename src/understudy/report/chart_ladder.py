@@ -1,9 +1,10 @@
-"""The ladder as a picture: what a call costs against how much is answered, or how well, for every system tried."""
+"""The ladder as a picture: cost against how much is answered, or how well, for every system tried."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from understudy.report.axes import Scale, fit_linear, fit_log
 from understudy.report.drawing import Labels, Plot, axes, dot, path, svg, usd_tick
@@ -51,8 +52,8 @@ class LadderView:
     ----------
     key, title
         For the switch between views.
-    x_name, y_name
-        Axis names.
+    x_name, y_name, y_short
+        Axis names; the short one for narrow pictures.
     is_money
         Whether `x` is in dollars, else seconds.
     marks
@@ -63,6 +64,7 @@ class LadderView:
     title: str
     x_name: str
     y_name: str
+    y_short: str
     is_money: bool
     marks: tuple[Mark, ...]
 
@@ -92,6 +94,7 @@ def ladder_views(facts: Facts, target_words: str) -> list[LadderView]:
         "Coverage",
         x_name,
         f"share of calls answered at the target ({target_words}), forecast",
+        "coverage",
         is_money,
         _marks(candidates, x_key, "coverage", factor, shown, 1.0),
     )
@@ -99,7 +102,11 @@ def ladder_views(facts: Facts, target_words: str) -> list[LadderView]:
         "quality",
         "Agreement" if reference == "teacher" else "Accuracy",
         x_name,
-        f"share of all calls answered like the {'teacher' if reference == 'teacher' else 'gold answer'}, no deferral",
+        (
+            f"share of all calls answered like the {'teacher' if reference == 'teacher' else 'gold answer'},"
+            " no deferral"
+        ),
+        "agreement" if reference == "teacher" else "accuracy",
         is_money,
         _marks(candidates, x_key, "accuracy", factor, shown, ceiling),
     )
@@ -108,15 +115,23 @@ def ladder_views(facts: Facts, target_words: str) -> list[LadderView]:
         "All-in cost",
         "all-in cost per million calls, deferred calls at the teacher's price →",
         f"share of calls answered at the target ({target_words}), forecast",
+        "coverage",
         True,
         _marks(candidates, "total_usd", "coverage", _PER_CALLS, teacher, 0.0),
     )
-    views = [coverage, total, quality] if any(mark.y > 0 for mark in coverage.marks[:-1]) else [quality, coverage]
+    views = (
+        [coverage, total, quality] if any(mark.y > 0 for mark in coverage.marks[:-1]) else [quality, coverage]
+    )
     return [view for view in views if any(mark.kind != "teacher" for mark in view.marks)]
 
 
 def _marks(
-    candidates: Sequence[Facts], x_key: str, y_key: str, factor: float, teacher: float | None, teacher_y: float | None
+    candidates: Sequence[Facts],
+    x_key: str,
+    y_key: str,
+    factor: float,
+    teacher: float | None,
+    teacher_y: float | None,
 ) -> tuple[Mark, ...]:
     out = []
     for row in candidates:
@@ -166,20 +181,26 @@ def draw_ladder(view: LadderView, colours: dict[str, str], width: float) -> Html
         labels.block(plot.at(mark.x, mark.y), 9 if mark.is_chosen else 4)
     drawn = [_draw_mark(plot, mark, colours) for mark in sorted(view.marks, key=lambda one: one.is_chosen)]
     steps = [(mark.x, mark.y) for mark in best]
-    stairs = [point for one, two in zip(steps, steps[1:], strict=False) for point in (one, (two[0], one[1]))]
-    line = path(plot, stairs + steps[-1:], cls="frontier", title="Pareto frontier: nothing is both cheaper and better")
+    stairs = [point for one, two in pairwise(steps) for point in (one, (two[0], one[1]))]
+    line = path(
+        plot, stairs + steps[-1:], cls="frontier", title="Pareto frontier: nothing is both cheaper and better"
+    )
     format_x = usd_tick if view.is_money else format_duration
     return svg(
         width,
         height,
         f"{view.y_name} against {view.x_name.rstrip(' →')}",
-        "; ".join(f"{mark.name}: {format_x(mark.x)}, {format_share(mark.y)}" for mark in view.marks if _is_named(mark)),
+        "; ".join(
+            f"{mark.name}: {format_x(mark.x)}, {format_share(mark.y)}"
+            for mark in view.marks
+            if _is_named(mark)
+        ),
         axes(
             plot,
             format_x,
             lambda value: format_share(value, digits=0 if plot.y.high - plot.y.low > 0.05 else 1),
             view.x_name if width > 600 else "cost →",
-            view.y_name if width > 600 else "share",
+            view.y_name if width > 600 else view.y_short,
             x_ticks=8 if width > 600 else 4,
         ),
         line,

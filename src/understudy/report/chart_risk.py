@@ -109,9 +109,14 @@ def _certified_mark(plot: Plot, certified: tuple[float, float] | None) -> Html:
     if certified is None:
         return EMPTY
     point = plot.at(*certified)
-    title = f"chosen system on the certify split: answers {format_share(certified[0])}, agreement {format_share(certified[1])}"
+    title = (
+        f"chosen system on the certify split: answers {format_share(certified[0])}, agreement"
+        f" {format_share(certified[1])}"
+    )
     ring = tag("circle", cx=round(point[0], 1), cy=round(point[1], 1), r=10, cls="chosen-ring")
     words = "certified"
     above = point[1] - 17 > plot.top
-    label = text_at(point[0], point[1] - 16 if above else point[1] + 26, words, anchor="middle", cls="t chosen-label halo")
+    label = text_at(
+        point[0], point[1] - 16 if above else point[1] + 26, words, anchor="middle", cls="t chosen-label halo"
+    )
     return join([ring, dot(point, cls="chosen-dot", title=title, radius=5), label])

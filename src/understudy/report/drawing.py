@@ -88,7 +88,14 @@ def text_width(words: str, size: float = 12) -> float:
 
 def text_at(x: float, y: float, words: str, *, anchor: str = "start", cls: str = "t") -> Html:
     """Words at a point."""
-    return tag("text", words, x=round(x, 1), y=round(y, 1), text_anchor=None if anchor == "start" else anchor, cls=cls)
+    return tag(
+        "text",
+        words,
+        x=round(x, 1),
+        y=round(y, 1),
+        text_anchor=None if anchor == "start" else anchor,
+        cls=cls,
+    )
 
 
 def usd_tick(value: float) -> str:
@@ -136,7 +143,7 @@ def axes(
     x_ticks: int = 6,
     y_ticks: int = 5,
 ) -> Html:
-    """Grid, tick labels and axis names; the vertical axis is named above its top, to be read without turning."""
+    """Grid, tick labels and axis names; the vertical axis is named above its top."""
     parts: list[Html] = []
     for value in plot.y.ticks(y_ticks):
         at = round(plot.y.at(value), 1)
@@ -172,7 +179,9 @@ class Labels:
         x, y = point
         self.taken.append((x - radius, y - radius, x + radius, y + radius))
 
-    def put(self, point: Point, words: str, *, cls: str = "t", is_needed: bool = False, gap: float = 9) -> Html:
+    def put(
+        self, point: Point, words: str, *, cls: str = "t", is_needed: bool = False, gap: float = 9
+    ) -> Html:
         """The label of a mark, or nothing where there is no room and it is not needed."""
         width = text_width(words) + 6  # names are set bold, which is wider
         x, y = point
@@ -199,8 +208,10 @@ class Labels:
         return text_at(left, base, words, cls=f"{cls} halo")
 
     def _fits(self, spot: Point, width: float) -> bool:
-        return spot[0] >= self.plot.left - 4 and spot[0] + width <= self.plot.right + 14 and (
-            self.plot.top - 12 <= spot[1] - 10 and spot[1] + 2 <= self.plot.bottom
+        return (
+            spot[0] >= self.plot.left - 4
+            and spot[0] + width <= self.plot.right + 14
+            and (self.plot.top - 12 <= spot[1] - 10 and spot[1] + 2 <= self.plot.bottom)
         )
 
     def _is_free(self, spot: Point, width: float) -> bool:

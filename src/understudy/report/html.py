@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from understudy._version import __version__
 from understudy.report.layout import ICONS, Section, section
-from understudy.report.markup import Html, foreign, join, json_script, tag
+from understudy.report.markup import Html, foreign, json_script, tag
 from understudy.report.reading import Facts, rows
 from understudy.report.section_certificate import certificate_section
 from understudy.report.section_cost import cost_section, receipt_section
@@ -17,7 +17,12 @@ from understudy.report.section_data import data_section
 from understudy.report.section_head import head_section
 from understudy.report.section_ladder import ladder_section
 from understudy.report.section_next import next_section
-from understudy.report.section_quality import calibration_section, curves_section, fields_section, risk_section
+from understudy.report.section_quality import (
+    calibration_section,
+    curves_section,
+    fields_section,
+    risk_section,
+)
 from understudy.report.section_reading import disagreements_section, suspects_section
 from understudy.report.summary import summarise
 
@@ -51,7 +56,9 @@ def render_report(facts: Facts) -> str:
             _bar(summary.name, parts),
             tag("main", head_section(facts, summary), *(section(part) for part in parts)),
             _footer(facts),
-            json_script({key: value for key, value in facts.items() if key not in _IN_PAGE_ALREADY}, id_="facts"),
+            json_script(
+                {key: value for key, value in facts.items() if key not in _IN_PAGE_ALREADY}, id_="facts"
+            ),
             Html(f"<script>{_asset('script.js')}</script>"),
         ),
         lang="en",
@@ -71,7 +78,12 @@ def _sections(facts: Facts, *, is_certified: bool) -> list[Section]:
         calibration_section(facts),
         curves_section(facts),
     ]
-    last = [disagreements_section(facts, summary), suspects_section(facts), receipt_section(facts), data_section(facts)]
+    last = [
+        disagreements_section(facts, summary),
+        suspects_section(facts),
+        receipt_section(facts),
+        data_section(facts),
+    ]
     return [*middle, following, *last] if is_certified else [following, *middle, *last]
 
 
@@ -100,7 +112,14 @@ def _bar(name: str, parts: list[Section]) -> Html:
             "div",
             tag("a", tag("b", "Understudy"), tag("span", foreign(name)), href="#", cls="brand"),
             tag("nav", *links, aria_label="Sections"),
-            tag("button", ICONS["theme"], type="button", id="theme", title="Light or dark", aria_label="Light or dark"),
+            tag(
+                "button",
+                ICONS["theme"],
+                type="button",
+                id="theme",
+                title="Light or dark",
+                aria_label="Light or dark",
+            ),
             cls="bar-inner",
         ),
         cls="bar",
@@ -111,5 +130,6 @@ def _footer(facts: Facts) -> Html:
     tried = len(rows(facts, "rungs"))
     return tag(
         "footer",
-        join([f"Written by understudy {__version__} from {tried} rungs. This file holds all its data and asks the network for nothing."]),
+        f"Written by understudy {__version__} from {tried} rungs. ",
+        "This file holds all its data and asks the network for nothing.",
     )

@@ -10,7 +10,9 @@ from understudy.report.markup import EMPTY, Html, esc, join, tag
 __all__ = ["ICONS", "Section", "badge", "fold", "listed", "note", "paragraph", "section", "switch", "tile"]
 
 ICONS = {
-    "check": Html('<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d="M3 8.5l3.2 3.2L13 4.8"/></svg>'),
+    "check": Html(
+        '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d="M3 8.5l3.2 3.2L13 4.8"/></svg>'
+    ),
     "hold": Html(
         '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 4v8M10.5 4v8"/></svg>'
     ),

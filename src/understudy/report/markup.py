@@ -1,7 +1,7 @@
 """Builds HTML and SVG in which text is escaped unless it is markup already. Knows nothing of what it shows.
 
-Text from a log may hold anything: markup, control characters, right-to-left overrides, lone surrogates. All of
-it becomes visible or harmless here, in one place.
+Text from a log may hold anything: markup, control characters, right-to-left overrides, lone surrogates.
+All of it becomes visible or harmless here, in one place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile("[\x80-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def clean(value: object) -> str:
-    """Text whose control characters are visible signs (NUL is ``␀``) and whose lone surrogates are replaced."""
+    """Text with control characters as visible signs (NUL is ``␀``) and lone surrogates replaced."""
     return _UNPRINTABLE.sub("\ufffd", str(value).replace("\r\n", "\n").translate(_CONTROLS))
 
 
@@ -53,8 +53,8 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
     children
         Text (escaped) or markup; ``None`` is left out.
     attributes
-        ``cls`` stands for ``class``; a trailing underscore is cut, other underscores become hyphens; ``None`` and
-        ``False`` are left out, ``True`` makes a bare attribute.
+        ``cls`` stands for ``class``; a trailing underscore is cut, other underscores become hyphens;
+        ``None`` and ``False`` are left out, ``True`` makes a bare attribute.
     """
     opened = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Facts", "number", "part", "rows", "rung_size", "share", "text", "texts"]
+__all__ = ["Facts", "number", "part", "plural", "rows", "rung_size", "share", "text", "texts"]
 
 Facts = Mapping[str, Any]
 
@@ -59,8 +59,13 @@ def texts(facts: Facts, key: str) -> list[str]:
     return [str(one) for one in found if one is not None] if isinstance(found, list | tuple) else []
 
 
+def plural(count: float, word: str) -> str:
+    """A count with its word: ``1 call``, ``1,200 calls``."""
+    return f"{count:,.0f} {word}{'' if count == 1 else 's'}"
+
+
 def rung_size(facts: Facts, members: list[str]) -> float | None:
-    """Bytes of the named rungs together; ``None`` if one is unknown. A lookup's table is counted where it is known."""
+    """Bytes of the named rungs together, ``None`` if one is unknown; a lookup counts where it is known."""
     sizes = {str(row.get("name")): number(row, "size_bytes") for row in rows(facts, "rungs")}
     known = [sizes.get(member) for member in members if member != "lookup" or sizes.get(member) is not None]
     return sum(size for size in known if size is not None) if known and None not in known else None

@@ -1,8 +1,9 @@
-"""The certificate in full: against the teacher and against gold, clearly apart, and what neither of them says."""
+"""The certificate in full: against the teacher and against gold, clearly apart, and what neither says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from understudy.certify.certification import percent_at_least
@@ -17,7 +18,9 @@ from understudy.units import format_count, format_share
 
 __all__ = ["certificate_section"]
 
-_HIDDEN = frozenset({"sentence", "reference", "is_certified", "coverage_interval", "coverage_low", "coverage_high", "reason"})
+_HIDDEN = frozenset(
+    {"sentence", "reference", "is_certified", "coverage_interval", "coverage_low", "coverage_high", "reason"}
+)
 
 
 def _p_value(value: float) -> str:
@@ -48,7 +51,7 @@ _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     "coverage": ("Coverage", _fine),
     "agreement": ("Measured share", _fine),
     "agreement_lower": ("Lower bound", _bound),
-    "p_value": ("p-value of the last test passed", _p_value),
+    "p_value": ("p-value there", _p_value),
     "n_tests": ("Thresholds tested, in fixed order", format_count),
     "method": ("Method", str),
 }
@@ -76,13 +79,20 @@ def certificate_section(facts: Facts, summary: Summary) -> Section:
     drawn = [one for one in bounds if one.lower is not None or one.estimate is not None]
     picture = (
         figure(
-            lambda width: draw_bounds(drawn, width),
+            partial(draw_bounds, drawn),
             "Bar: from the certified lower bound to the measured share (dot). Dashed: the target.",
         )
         if drawn
         else EMPTY
     )
-    cards = [_card(f"Against {against}", "The target" if summary.reference == "teacher" else "The target, by gold", main, summary)]
+    cards = [
+        _card(
+            f"Against {against}",
+            "The target" if summary.reference == "teacher" else "The target, by gold",
+            main,
+            summary,
+        )
+    ]
     if gold:
         cards.append(_gold_card(gold, paired))
     elif paired:
@@ -132,11 +142,18 @@ def _gold_card(gold: Facts, paired: Facts) -> Html:
     verdict: Html = EMPTY
     if paired:
         is_held = bool(paired.get("is_noninferior"))
-        verdict = badge("no worse than the teacher", "accent") if is_held else badge("not shown to be as good", "warn")
+        verdict = (
+            badge("no worse than the teacher", "accent")
+            if is_held
+            else badge("not shown to be as good", "warn")
+        )
         for key, name, form in _PAIRED:
             value = number(paired, key)
             items.append((name, unknown() if value is None else form(value)))
-    for key, name in (("n", "Calls with gold answers"), ("n_without_gold", "Calls left out for want of gold")):
+    for key, name in (
+        ("n", "Calls with gold answers"),
+        ("n_without_gold", "Calls left out for want of gold"),
+    ):
         items.append((name, format_count(number(gold, key))))
     return tag(
         "article",
@@ -153,7 +170,11 @@ def _accuracy(found: Facts) -> object:
     right = number(found, "n_right")
     if estimate is None:
         return unknown("there were no such calls with gold answers")
-    counts = f" ({format_count(right)} of {format_count(count)})" if right is not None and count is not None else ""
+    counts = (
+        f" ({format_count(right)} of {format_count(count)})"
+        if right is not None and count is not None
+        else ""
+    )
     return f"{_fine(estimate)}{counts}" + ("" if lower is None else f", at least {_bound(lower)}")
 
 
@@ -175,6 +196,8 @@ def _items(certificate: Facts) -> list[tuple[str, object]]:
 
 def _value(certificate: Facts, key: str, form: Callable[[float], str]) -> object:
     found = certificate[key]
+    if found is None and key == "threshold":
+        return "none: it answers no call"
     if found is None:
         return unknown(text(certificate, "reason"))
     if key == "of":
@@ -200,11 +223,18 @@ def _plain(value: Any) -> str:
 def _teacher_facts(facts: Facts) -> Html:
     teacher = part(facts, "teacher")
     items: list[tuple[str, object]] = []
-    for key, name in (("gold_accuracy", "The teacher itself, by gold answers"), ("ceiling", "The teacher asked twice agrees with itself")):
+    for key, name in (
+        ("gold_accuracy", "The teacher itself, by gold answers"),
+        ("ceiling", "The teacher asked twice agrees with itself"),
+    ):
         found = part(teacher, key)
         estimate = share(found)[0]
         if estimate is None:
-            reason = "no gold answers in the log" if key == "gold_accuracy" else "the log never asks the same thing twice"
+            reason = (
+                "no gold answers in the log"
+                if key == "gold_accuracy"
+                else "the log never asks the same thing twice"
+            )
             items.append((name, join([unknown(reason), f" ({reason})"])))
             continue
         low, high, count = number(found, "low"), number(found, "high"), number(found, "n")
@@ -217,15 +247,25 @@ def _limits(facts: Facts, summary: Summary) -> Html:
     delta = number(part(facts, "certificate"), "delta")
     chance = "unknown" if delta is None else format_share(delta, digits=0 if delta >= 0.01 else 2)
     whose = (
-        "That an answer is right. It compares with the teacher; where the teacher errs, a student that errs alike counts as correct."
+        "That an answer is right. It compares with the teacher; where the teacher errs, a"
+        " student that errs alike counts as correct."
         if summary.reference == "teacher"
         else "That an answer matches the teacher. It compares with gold answers, on the calls that have them."
     )
     says = [
         whose,
-        "Anything about calls unlike the recorded ones. If the traffic changes, the certificate has to be made again.",
-        "That every kind of call is answered equally well: it is a share over all answered calls. Look at the tables per class.",
-        "Anything about other bytes: it holds for this artefact, its thresholds and the runtime that loads it.",
+        (
+            "Anything about calls unlike the recorded ones. If the traffic changes, the"
+            " certificate has to be made again."
+        ),
+        (
+            "That every kind of call is answered equally well: it is a share over all answered"
+            " calls. Look at the tables per class."
+        ),
+        (
+            "Anything about other bytes: it holds for this artefact, its thresholds and the"
+            " runtime that loads it."
+        ),
         f"That it cannot be wrong: of many certificates made like this one, up to {chance} may be.",
     ]
     if (text(part(facts, "certificate"), "of") or "answered") == "answered":

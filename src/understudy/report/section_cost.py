@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from understudy.report.chart_volume import draw_volume
 from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, paragraph, tile
-from understudy.report.markup import EMPTY, Html, join, tag
-from understudy.report.reading import Facts, number, part, rows, text
+from understudy.report.markup import Html, join, tag
+from understudy.report.reading import Facts, number, part, plural, rows, text
 from understudy.report.summary import Summary
 from understudy.report.tables import Cell, duration_cell, table, text_cell, unknown
-from understudy.units import format_count, format_duration, format_usd
+from understudy.units import format_duration, format_usd
 
 __all__ = ["cost_section", "receipt_section"]
 
@@ -35,37 +37,63 @@ def cost_section(facts: Facts, summary: Summary) -> Section:
     title = "Cost against volume"
     has_lines = sum(1 for _, a, b in series if a and b) > 1
     if not has_lines:
-        why = reason or (
-            f"the teacher's price is unknown ({summary.teacher_usd_reason})" if summary.teacher_usd is None else summary.system_usd_reason
-        )
-        words = paragraph("Unknown: ", why or "it was not computed", ". ", _price_hint(summary), cls="lede")
+        words = paragraph(_why_unknown(summary, reason), _price_hint(summary), cls="lede")
         return Section("cost", "Cost", title, join([words, _per_million(summary)]))
     if calls is None:
-        lede = f"It does not pay back{': ' + reason if reason else ''}."
+        why = f": {reason.removeprefix('never: ')}" if reason else ""
+        lede = f"It does not pay back{why}."
     else:
-        lede = f"Building it has paid for itself after {format_count(calls)} calls{' (' + reason + ')' if reason else ''}."
+        lede = f"Building it has paid for itself after {plural(calls, 'call')}."
     picture = figure(
-        lambda width: draw_volume(series, calls, width),
-        "Teacher alone against build cost, compute on every call and the teacher on deferred ones. Both axes logarithmic.",
+        partial(draw_volume, series, calls),
+        (
+            "Teacher alone against build cost, compute on every call and the teacher on deferred"
+            " ones. Both axes logarithmic."
+        ),
     )
     return Section("cost", "Cost", title, join([paragraph(lede, cls="lede"), picture, _per_million(summary)]))
 
 
+def _why_unknown(summary: Summary, reason: str | None) -> str:
+    if summary.teacher_usd is None:
+        return f"Unknown, because the teacher's price is: {summary.teacher_usd_reason}. "
+    words = reason or summary.system_usd_reason or "it was not computed"
+    return f"Unknown: {words.removeprefix('unknown: ')}. "
+
+
 def _price_hint(summary: Summary) -> str:
-    return "Give the teacher's price of a call with --teacher-usd to see it." if summary.teacher_usd is None else ""
+    return (
+        "Give the teacher's price of a call with --teacher-price to see it."
+        if summary.teacher_usd is None
+        else ""
+    )
 
 
 def _per_million(summary: Summary) -> Html:
     def million(usd: float | None) -> str:
         return format_usd(None if usd is None else 1e6 * usd)
 
-    rest = None if summary.system_usd is None or summary.student_usd is None else summary.system_usd - summary.student_usd
+    rest = (
+        None
+        if summary.system_usd is None or summary.student_usd is None
+        else summary.system_usd - summary.student_usd
+    )
     return tag(
         "div",
-        tile("Teacher alone, a million calls", million(summary.teacher_usd), "" if summary.teacher_usd is not None else summary.teacher_usd_reason),
+        tile(
+            "Teacher alone, a million calls",
+            million(summary.teacher_usd),
+            "" if summary.teacher_usd is not None else summary.teacher_usd_reason,
+        ),
         tile("Compute of the student", million(summary.student_usd), "on every call, deferred ones too"),
-        tile("Teacher on deferred calls", million(rest), "" if rest is not None else summary.system_usd_reason),
-        tile("Together", million(summary.system_usd), "" if summary.system_usd is not None else summary.system_usd_reason),
+        tile(
+            "Teacher on deferred calls", million(rest), "" if rest is not None else summary.system_usd_reason
+        ),
+        tile(
+            "Together",
+            million(summary.system_usd),
+            "" if summary.system_usd is not None else summary.system_usd_reason,
+        ),
         cls="tiles small",
     )
 
@@ -77,17 +105,29 @@ def receipt_section(facts: Facts) -> Section:
     for row in rows(receipt, "rungs"):
         is_cached = bool(row.get("was_cached"))
         state = badge("from cache") if is_cached else badge("fitted", "accent")
-        body.append([text_cell(text(row, "name") or "?"), duration_cell(number(row, "seconds"), "not tried"), Cell(state, str(is_cached))])
+        body.append(
+            [
+                text_cell(text(row, "name") or "?"),
+                duration_cell(number(row, "seconds"), "not tried"),
+                Cell(state, str(is_cached)),
+            ]
+        )
     usd = number(receipt, "machine_usd")
     paid = number(receipt, "teacher_usd")
     tiles = tag(
         "div",
-        tile("Machine time", format_duration(number(receipt, "machine_seconds")), "all rungs, those not chosen too"),
+        tile(
+            "Machine time",
+            format_duration(number(receipt, "machine_seconds")),
+            "all rungs, those not chosen too",
+        ),
         tile("Its price", unknown() if usd is None else format_usd(usd), _rate(facts)),
         tile(
             "Recorded answers were worth",
             unknown("the log holds no prices") if paid is None else format_usd(paid),
-            "paid to the teacher before" if paid is not None else "unknown: the log holds neither costs nor priced tokens",
+            "paid to the teacher before"
+            if paid is not None
+            else "unknown: the log holds neither costs nor priced tokens",
         ),
         cls="tiles small",
     )

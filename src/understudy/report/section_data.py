@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from understudy.report.layout import Section, fold, paragraph
 from understudy.report.markup import EMPTY, Html, clean, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, text, texts
@@ -21,7 +23,9 @@ _SPLITS = (
 def data_section(facts: Facts) -> Section:
     """Split bar, counts, settings."""
     data = part(facts, "data")
-    return Section("data", "Data", "Data and settings", join([_split_bar(data), _counts(facts, data), _settings(facts)]))
+    return Section(
+        "data", "Data", "Data and settings", join([_split_bar(data), _counts(facts, data), _settings(facts)])
+    )
 
 
 def _split_bar(data: Facts) -> Html:
@@ -30,16 +34,32 @@ def _split_bar(data: Facts) -> Html:
     if not total:
         return paragraph("The sizes of the splits are unknown.", cls="quiet")
     bars = [
-        tag("i", cls=f"split s-{name}", style=f"flex-grow:{count / total:.4f}", title=f"{name}: {format_count(count)}")
+        tag(
+            "i",
+            cls=f"split s-{name}",
+            style=f"flex-grow:{count / total:.4f}",
+            title=f"{name}: {format_count(count)}",
+        )
         for name, _, count in known
         if count
     ]
     legend = [
-        tag("li", tag("i", cls=f"swatch s-{name}"), tag("strong", name), f" {format_count(count)} ", tag("span", about, cls="quiet"))
+        tag(
+            "li",
+            tag("i", cls=f"swatch s-{name}"),
+            tag("strong", name),
+            f" {format_count(count)} ",
+            tag("span", about, cls="quiet"),
+        )
         for name, about, count in known
         if count
     ]
-    return join([tag("div", *bars, cls="splitbar", role="img", aria_label="Sizes of the splits"), tag("ul", *legend, cls="legend")])
+    return join(
+        [
+            tag("div", *bars, cls="splitbar", role="img", aria_label="Sizes of the splits"),
+            tag("ul", *legend, cls="legend"),
+        ]
+    )
 
 
 def _counts(facts: Facts, data: Facts) -> Html:
@@ -55,11 +75,13 @@ def _counts(facts: Facts, data: Facts) -> Html:
         ("Exact duplicates", count("n_exact_duplicates")),
         ("Groups of near-duplicates; none straddles a split", count("n_groups")),
         ("Mean length of an input", unknown() if chars is None else f"{format_count(chars)} characters"),
-        ("Teacher", foreign(", ".join(models)) if models else join([unknown(), " (the log does not name it)"])),
+        (
+            "Teacher",
+            foreign(", ".join(models)) if models else join([unknown(), " (the log does not name it)"]),
+        ),
     ]
-    for base in rows(facts, "base_models"):
-        items.append(("Base encoder", foreign(base_words(base))))
-    if artefact := text(facts, "artefact_id"):
+    items += [("Base encoder", foreign(base_words(base))) for base in rows(facts, "base_models")]
+    if artefact := text(facts, "id"):
         items.append(("Artefact", tag("code", artefact)))
     return pairs(items)
 
@@ -81,6 +103,8 @@ def _settings(facts: Facts) -> Html:
             shown = ", ".join(clean(one) for one in value) or "all that fit"
         elif isinstance(value, bool):
             shown = "yes" if value else "no"
+        elif isinstance(value, float) and not math.isfinite(value):
+            shown = "unknown"
         else:
             shown = "not set" if value is None else clean(value)
         items.append((clean(key).replace("_", " "), foreign(shown)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from understudy.certify.certification import percent_at_least, percent_at_most
 from understudy.report.layout import ICONS, badge, listed, note, paragraph, tile
 from understudy.report.markup import EMPTY, Html, foreign, join, tag
-from understudy.report.reading import Facts, number, part, rows, text, texts
+from understudy.report.reading import Facts, number, part, rows, share, text, texts
 from understudy.report.summary import Summary, deferred_words, no_headline
 from understudy.report.tables import unknown
 from understudy.units import format_bytes, format_count, format_duration, format_share, format_usd
@@ -35,7 +35,9 @@ def head_section(facts: Facts, summary: Summary) -> Html:
         tag("h1", claim),
         paragraph(rest, cls="lede") if rest else None,
         _gold_line(facts, summary),
-        tag("div", *(_yes_tiles(summary) if summary.is_certified else _no_tiles(facts, summary)), cls="tiles"),
+        tag(
+            "div", *(_yes_tiles(summary) if summary.is_certified else _no_tiles(facts, summary)), cls="tiles"
+        ),
         _notes(facts),
         cls="hero",
     )
@@ -51,13 +53,23 @@ def _origin(facts: Facts) -> Html:
 
 def _gold_line(facts: Facts, summary: Summary) -> Html:
     if summary.reference == "gold":
-        words = "The target refers to gold answers: this is about being right, not about matching the teacher."
+        words = (
+            "The target refers to gold answers: this is about being right, not about matching the teacher."
+        )
         return paragraph(badge("gold", "gold"), " ", words, cls="goldline")
     gold = part(facts, "gold_certificate")
     if sentence := text(gold, "sentence"):
         return paragraph(badge("gold", "gold"), " ", split_sentence(sentence)[0], cls="goldline")
+    estimate, _, _ = share(part(part(facts, "teacher"), "gold_accuracy"))
+    if estimate is not None:
+        words = (
+            f"By the gold answers the teacher itself is right on {format_share(estimate)} of"
+            " calls. Nothing is certified against gold."
+        )
+        return paragraph(badge("gold", "gold"), " ", words, cls="goldline")
     words = (
-        "Matching the teacher is not being right. The log holds no usable gold answers, so how often either is right"
+        "Matching the teacher is not being right. The log holds no usable gold answers, so"
+        " how often either is right"
         " is unknown."
     )
     return paragraph(badge("teacher only"), " ", words, cls="goldline")
@@ -90,7 +102,11 @@ def _cost_tile(summary: Summary) -> Html:
     if summary.system_usd is None:
         return tile(name, before, f"all teacher: {summary.system_usd_reason}")
     saved = 1 - summary.system_usd / summary.teacher_usd if summary.teacher_usd else None
-    change = "" if saved is None else (f"{format_share(saved)} less" if saved >= 0 else f"{format_share(-saved)} more")
+    change = (
+        ""
+        if saved is None
+        else (f"{format_share(saved)} less" if saved >= 0 else f"{format_share(-saved)} more")
+    )
     value = join([tag("s", before), " ", tag("span", format_usd(1000 * summary.system_usd), cls="after")])
     return tile(name, value, f"{change}, deferred calls included".lstrip(", "))
 
@@ -125,8 +141,14 @@ def _no_tiles(facts: Facts, summary: Summary) -> list[Html]:
         ),
     ]
     if errors is not None and answered:
-        share = percent_at_most(errors / answered)
-        tiles.append(tile("At its surest", f"{errors:,.0f} of {answered:,.0f} wrong", f"{share} where the test was strictest"))
+        wrong = percent_at_most(errors / answered)
+        tiles.append(
+            tile(
+                "At its surest",
+                f"{errors:,.0f} of {answered:,.0f} wrong",
+                f"{wrong} where the test was strictest",
+            )
+        )
     teacher = summary.teacher_usd
     tiles.append(
         tile(

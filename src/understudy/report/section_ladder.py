@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from understudy.report.chart_ladder import draw_ladder, ladder_views
 from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, fold, paragraph, switch
@@ -21,13 +23,17 @@ from understudy.report.tables import (
 
 __all__ = ["accuracy_of", "ladder_section", "rung_colours"]
 
-_COLOURS = 6
+_COLOURS = {"lookup": 0, "linear": 1, "frozen": 2, "tuned": 3, "distilled": 4}
+_MORE_COLOURS = (5, 0)  # of plug-ins
 _FITTED = ("fitted", "cached")
 
 
 def rung_colours(facts: Facts) -> dict[str, str]:
     """One colour class per rung, the same in every chart."""
-    return {str(row.get("name")): f"c{at % _COLOURS}" for at, row in enumerate(rows(facts, "rungs"))}
+    names = [str(row.get("name")) for row in rows(facts, "rungs")]
+    others = [name for name in names if name not in _COLOURS]
+    extra = {name: _MORE_COLOURS[at % len(_MORE_COLOURS)] for at, name in enumerate(others)}
+    return {name: f"c{(_COLOURS | extra)[name]}" for name in names}
 
 
 def accuracy_of(rung: Facts) -> float | None:
@@ -43,17 +49,29 @@ def ladder_section(facts: Facts, summary: Summary) -> Section:
     colours = rung_colours(facts)
     target = "unknown" if summary.target is None else f"{100 * summary.target:g} %"
     views = [
-        (view.title, figure(lambda width, view=view: draw_ladder(view, colours, width), None))  # type: ignore[misc]
+        (view.title, figure(partial(draw_ladder, view, colours), None))
         for view in ladder_views(facts, target)
     ]
-    picture = switch("ladder", views) if views else paragraph("Nothing to draw: no system was judged.", cls="quiet")
+    picture = (
+        switch("ladder", views) if views else paragraph("Nothing to draw: no system was judged.", cls="quiet")
+    )
     legend = paragraph(
-        "Large dots: one rung alone. Small dots: averages and cascades of two. Stairs: the frontier, where nothing is"
-        " both cheaper and better. Figures in this section are forecasts on the select split, by which the system was"
+        "Large dots: one rung alone. Small dots: averages and cascades of two. Stairs: the"
+        " frontier, where nothing is"
+        " both cheaper and better. Figures in this section are forecasts on the select split,"
+        " by which the system was"
         " chosen; the certificate is measured on calls that no choice has seen.",
         cls="caption",
     )
-    body = join([_lede(facts, summary), picture, legend if views else EMPTY, _rung_table(facts, summary, colours), _systems(facts)])
+    body = join(
+        [
+            _lede(facts, summary),
+            picture,
+            legend if views else EMPTY,
+            _rung_table(facts, summary, colours),
+            _systems(facts, _verdict(summary)),
+        ]
+    )
     return Section("ladder", "Ladder", "The ladder", body)
 
 
@@ -72,19 +90,30 @@ def _lede(facts: Facts, summary: Summary) -> Html:
 
 def _rung_table(facts: Facts, summary: Summary, colours: dict[str, str]) -> Html:
     chosen = members_of(summary.chosen) if summary.chosen else []
+    verdict = _verdict(summary)
     word = "Agreement" if summary.reference == "teacher" else "Accuracy"
-    heads = ["Rung", "Status", "Fit time", "Size", "Per answer", "Per million", word, "Coverage at target", "int8 = float"]
+    heads = [
+        "Rung",
+        "Status",
+        "Fit time",
+        "Size",
+        "Per answer",
+        "Per million",
+        word,
+        "Coverage at target",
+        "int8 = float",
+    ]
     body = []
     for rung in rows(facts, "rungs"):
         name, reason = text(rung, "name") or "?", text(rung, "reason")
         is_fitted = rung.get("status") in _FITTED
         usd = number(rung, "call_usd")
         if not is_fitted:
-            body.append([Cell(_rung_name(name, colours, is_chosen=False), name), _not_tried(reason, len(heads) - 1)])
+            body.append([Cell(_rung_name(name, colours, None), name), _not_tried(reason, len(heads) - 1)])
             continue
         body.append(
             [
-                Cell(_rung_name(name, colours, is_chosen=name in chosen), name),
+                Cell(_rung_name(name, colours, verdict if name in chosen else None), name),
                 Cell(_status(rung, reason), text(rung, "status") or ""),
                 duration_cell(number(rung, "fit_seconds")),
                 bytes_cell(number(rung, "size_bytes")),
@@ -98,9 +127,13 @@ def _rung_table(facts: Facts, summary: Summary, colours: dict[str, str]) -> Html
     return table(heads, body, caption="Every rung, cheapest first", cls="rungs")
 
 
-def _rung_name(name: str, colours: dict[str, str], *, is_chosen: bool) -> Html:
+def _verdict(summary: Summary) -> Html:
+    return badge("chosen", "accent") if summary.is_certified else badge("closest", "warn")
+
+
+def _rung_name(name: str, colours: dict[str, str], verdict: Html | None) -> Html:
     return join(
-        [tag("i", cls=f"swatch {colours.get(name, 'c0')}"), name, join([" ", badge("chosen", "accent")]) if is_chosen else EMPTY]
+        [tag("i", cls=f"swatch {colours.get(name, 'c0')}"), name, join([" ", verdict]) if verdict else EMPTY]
     )
 
 
@@ -114,16 +147,23 @@ def _status(rung: Facts, reason: str | None) -> Html:
     return join([tag("span", status), tag("div", reason, cls="why") if reason else EMPTY])
 
 
-def _systems(facts: Facts) -> Html:
+def _systems(facts: Facts, verdict: Html) -> Html:
     found = rows(facts, "candidates")
     if not found:
         return EMPTY
-    heads = ["System", "Coverage at target", "Right on all", "Per answer", "Compute per million", "All in per million"]
+    heads = [
+        "System",
+        "Coverage at target",
+        "Right on all",
+        "Per answer",
+        "Compute per million",
+        "All in per million",
+    ]
     body = []
     for row in found:
         compute, total = number(row, "call_usd"), number(row, "total_usd")
         name = text(row, "name") or "?"
-        shown = join([name, " ", badge("chosen", "accent")]) if row.get("is_chosen") else name
+        shown = join([name, " ", verdict]) if row.get("is_chosen") else name
         body.append(
             [
                 Cell(shown, name) if isinstance(shown, Html) else text_cell(name),
@@ -141,6 +181,9 @@ def _systems(facts: Facts) -> Html:
             table(["Stage", "Spoke on"], spoke, caption="Which stage spoke, on the certify split", cls="slim")
             if len(stages) > 1
             else EMPTY,
-            fold(f"All {count_cell(float(len(found))).shown} systems judged", table(heads, body, caption="Systems judged on the select split")),
+            fold(
+                f"All {count_cell(float(len(found))).shown} systems judged",
+                table(heads, body, caption="Systems judged on the select split"),
+            ),
         ]
     )

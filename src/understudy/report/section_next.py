@@ -32,33 +32,40 @@ def next_section(facts: Facts, summary: Summary) -> Section:
     """Reasons, then remedies or improvements."""
     reasons, steps = reasons_of(facts), remedies_of(facts)
     title = "What next" if summary.is_certified else "What would change the answer"
-    why = join([tag("h3", "Why"), listed(foreign(one) for one in reasons)]) if reasons else EMPTY
+    why = join([tag("h3", "Why"), listed(foreign(_sentence(one)) for one in reasons)]) if reasons else EMPTY
     if steps:
         lede = (
             "Ways to more coverage, fewer errors or a lower price, from what was measured here."
             if summary.is_certified
-            else "Nothing is lost: finished rungs are kept, and a later run goes on from here. The cheapest ways on come first."
+            else (
+                "Nothing is lost: finished rungs are kept, and a later run goes on from here. The"
+                " cheapest ways on come first."
+            )
         )
         ways = join([paragraph(lede, cls="lede"), tag("ol", *(_step(step) for step in steps), cls="steps")])
     elif summary.is_certified:
         ways = paragraph("Nothing to suggest: the target holds.", cls="quiet")
     else:
         ways = paragraph("No remedy could be priced from this log.", cls="quiet")
-    return Section("next", "Next", title, join([ways, tag("div", why, cls="aside limits") if reasons else EMPTY]))
+    return Section(
+        "next", "Next", title, join([ways, tag("div", why, cls="aside limits") if reasons else EMPTY])
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _step(step: Facts) -> Html:
     usd = number(step, "usd")
     reason = text(step, "usd_reason") or "no price is known for this"
-    price = (
-        join(["price ", unknown(reason)]) if usd is None else ("no cost" if usd == 0 else format_usd(usd))
-    )
+    price = join(["price ", unknown(reason)]) if usd is None else ("no cost" if usd == 0 else format_usd(usd))
     kind = text(step, "kind")
     words = text(step, "text") or ""
     return tag(
         "li",
         tag("div", badge(kind) if kind else EMPTY, tag("span", price, cls="price"), cls="step-head"),
-        paragraph(foreign(words[:1].upper() + words[1:])),
+        paragraph(foreign(_sentence(words))),
         paragraph(foreign(reason), cls="quiet") if usd is None else None,
         cls="step",
     )

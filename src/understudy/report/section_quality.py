@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from understudy.report.chart_calibration import Bin, draw_calibration
 from understudy.report.chart_curve import Curve, draw_curve
 from understudy.report.chart_risk import Line, draw_risk
@@ -34,19 +36,25 @@ def risk_section(facts: Facts, summary: Summary) -> Section:
     lines = [line for line in lines if line.points]
     title = "Risk against coverage"
     if not lines:
-        return Section("risk", "Risk", title, paragraph("Unknown: no rung was judged on the select split.", cls="quiet"))
+        return Section(
+            "risk", "Risk", title, paragraph("Unknown: no rung was judged on the select split.", cls="quiet")
+        )
     certified = None
     if summary.is_certified and summary.coverage is not None and summary.agreement is not None:
         certified = (summary.coverage, summary.agreement)
     target = summary.target if summary.of == "answered" else None
     lede = paragraph(
-        "A model that may decline its doubtful calls is more often right on the rest. Each line shows one rung: the further"
+        "A model that may decline its doubtful calls is more often right on the rest. Each"
+        " line shows one rung: the further"
         " right, the more it answers; where it dips below the target, it answers too much.",
         cls="lede",
     )
     picture = figure(
-        lambda width: draw_risk(lines, rung_colours(facts), target, certified, width),
-        "Each rung by itself, calibrated, on the select split. The ringed mark is the chosen system on the certify split.",
+        partial(draw_risk, lines, rung_colours(facts), target, certified),
+        (
+            "Each rung by itself, calibrated, on the select split. The ringed mark is the chosen"
+            " system on the certify split."
+        ),
     )
     return Section("risk", "Risk", title, join([lede, picture]))
 
@@ -64,7 +72,12 @@ def curves_section(facts: Facts) -> Section:
     body = []
     if curves:
         highest = max(
-            *(errors / evaluated for curve in curves for _, evaluated, errors in curve.points if evaluated > 0),
+            *(
+                errors / evaluated
+                for curve in curves
+                for _, evaluated, errors in curve.points
+                if evaluated > 0
+            ),
             *(row[3] for curve in curves for row in curve.forecast),
             0.01,
         )
@@ -73,13 +86,19 @@ def curves_section(facts: Facts) -> Section:
             tag(
                 "div",
                 tag("h3", curve.name),
-                figure(lambda width, curve=curve: draw_curve(curve, colours.get(curve.name, "c0"), min(highest, 1.0), width), None, wide=HALF),  # type: ignore[misc]
+                figure(
+                    partial(draw_curve, curve, colours.get(curve.name, "c0"), min(highest, 1.0)),
+                    None,
+                    wide=HALF,
+                ),
             )
             for curve in curves
         ]
         words = (
-            "Errors against the number of calls learnt from. Dots are measured; the line is a fitted power law with a floor,"
-            " dashed where it is a forecast, with its 95 % band. It answers: would more calls help, or a dearer rung?"
+            "Errors against the number of calls learnt from. Dots are measured; the line is a"
+            " fitted power law with a floor,"
+            " dashed where it is a forecast, with its 95 % band. It answers: would more calls"
+            " help, or a dearer rung?"
         )
         body += [paragraph(words, cls="lede"), tag("div", *figures, cls="halves")]
     if missing:
@@ -109,12 +128,24 @@ def fields_section(facts: Facts, summary: Summary) -> Section:
     """Fields, then the classes of each."""
     fields = rows(facts, "fields")
     if not fields:
-        return Section("fields", "Fields", "Fields and classes", paragraph("Unknown: no field was measured.", cls="quiet"))
+        return Section(
+            "fields",
+            "Fields",
+            "Fields and classes",
+            paragraph("Unknown: no field was measured.", cls="quiet"),
+        )
     deferred = [str(name) for name in facts.get("deferred_fields") or ()]
     parts: list[Html] = []
     if len(fields) + len(deferred) > 1:
-        words = "Each field's certificate holds by itself; the certificate above is for the whole record, all required fields at once."
-        parts += [paragraph(words, cls="lede"), _field_table(fields, deferred, summary), _rung_matrix(facts, fields)]
+        words = (
+            "Each field's certificate holds by itself; the certificate above is for the whole"
+            " record, all required fields at once."
+        )
+        parts += [
+            paragraph(words, cls="lede"),
+            _field_table(fields, deferred, summary),
+            _rung_matrix(facts, fields),
+        ]
     for field in fields:
         parts.append(_label_table(field, is_alone=len(fields) == 1))
     title = "Classes" if len(fields) == 1 and not deferred else "Fields and classes"
@@ -142,7 +173,13 @@ def _field_table(fields: list[Facts], deferred: list[str], summary: Summary) -> 
         )
     for name in deferred:
         why = "free text: no rung writes it"
-        nothing = [share_cell(None, why), share_cell(None, why), Cell(badge("left to the teacher"), "0"), share_cell(None, why), share_cell(None, why)]
+        nothing = [
+            share_cell(None, why),
+            share_cell(None, why),
+            Cell(badge("left to the teacher"), "0"),
+            share_cell(None, why),
+            share_cell(None, why),
+        ]
         body.append([Cell(foreign(name), name), text_cell("text"), *nothing])
     heads = ["Field", "Kind", word, "Like gold", "Certificate", "Coverage", "At least"]
     return table(heads, body, caption="Fields, on the certify split")
@@ -156,7 +193,15 @@ def _rung_matrix(facts: Facts, fields: list[Facts]) -> Html:
         accuracy = part(rung, "accuracy")
         cells = [share_cell(number(accuracy, name)) for name in [*names, "record"]]
         body.append([text_cell(text(rung, "name") or "?"), *cells])
-    return table(["Rung", *names, "whole record"], body, caption="Share right per rung and field, on the select split") if body else EMPTY
+    return (
+        table(
+            ["Rung", *names, "whole record"],
+            body,
+            caption="Share right per rung and field, on the select split",
+        )
+        if body
+        else EMPTY
+    )
 
 
 def _label_table(field: Facts, *, is_alone: bool) -> Html:
@@ -174,10 +219,23 @@ def _label_table(field: Facts, *, is_alone: bool) -> Html:
         ]
         for row in labels
     ]
-    made = table(["Answer", "Calls", "Precision", "Recall", "Answered"], body, caption=f"{len(labels)} classes, on the certify split; click a heading to sort", cls="classes")
-    search = tag("input", type="search", placeholder="Filter classes", aria_label="Filter classes", cls="filter") if len(labels) > 20 else EMPTY
+    made = table(
+        ["Answer", "Calls", "Precision", "Recall", "Answered"],
+        body,
+        caption=f"{len(labels)} classes, on the certify split; click a heading to sort",
+        cls="classes",
+    )
+    search = (
+        tag("input", type="search", placeholder="Filter classes", aria_label="Filter classes", cls="filter")
+        if len(labels) > 20
+        else EMPTY
+    )
     inside = tag("div", search, made, cls="searchable")
-    return inside if is_alone else fold(join([foreign(name), tag("span", f" · {len(labels)} classes", cls="quiet")]), inside)
+    return (
+        inside
+        if is_alone
+        else fold(join([foreign(name), tag("span", f" · {len(labels)} classes", cls="quiet")]), inside)
+    )
 
 
 def calibration_section(facts: Facts) -> Section:
@@ -190,13 +248,24 @@ def calibration_section(facts: Facts) -> Section:
             bins.append(Bin(low, high, int(count), confidence, accuracy))
     title = "Calibration"
     if not bins:
-        return Section("calibration", "Calibration", title, paragraph("Unknown: no call was left to measure it on.", cls="quiet"))
+        return Section(
+            "calibration",
+            "Calibration",
+            title,
+            paragraph("Unknown: no call was left to measure it on.", cls="quiet"),
+        )
     total = sum(one.n for one in bins)
     gap = sum(one.n * abs(one.accuracy - one.confidence) for one in bins) / total
     words = paragraph(
-        f"When it says 90 %, is it right nine times in ten? Over {format_count(total)} calls, confidence and outcome differ by ",
+        (
+            f"When it says 90 %, is it right nine times in ten? Over {format_count(total)} calls,"
+            " confidence and outcome differ by "
+        ),
         tag("strong", f"{100 * gap:.1f} points"),
-        " on average. The certificate does not rest on this: it holds whether or not confidences are calibrated.",
+        (
+            " on average. The certificate does not rest on this: it holds whether or not"
+            " confidences are calibrated."
+        ),
         cls="lede",
     )
     body = [
@@ -210,7 +279,7 @@ def calibration_section(facts: Facts) -> Section:
     ]
     halves = tag(
         "div",
-        figure(lambda width: draw_calibration(bins, width), None, wide=HALF),
+        figure(partial(draw_calibration, bins), None, wide=HALF),
         table(["Confidence", "Calls", "Mean stated", "Right"], body, caption="The same in numbers"),
         cls="halves",
     )

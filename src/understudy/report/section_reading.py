@@ -23,14 +23,23 @@ def disagreements_section(facts: Facts, summary: Summary) -> Section:
     if not found:
         return Section("reading", "Reading", title, paragraph("None on the certify split.", cls="quiet"))
     items = [
-        _entry(row, (whose, text(row, "reference")), ("Student", text(row, "student")), _sure(number(row, "confidence")), at)
+        _entry(
+            row,
+            (whose, text(row, "reference")),
+            ("Student", text(row, "student")),
+            _sure(number(row, "confidence")),
+            at,
+        )
         for at, row in enumerate(found)
     ]
     words = (
-        f"The {len(found)} surest answers that differ from {'the teacher' if whose == 'Teacher' else 'gold'}. Some are the student's"
+        f"The {len(found)} surest answers that differ from {'the teacher' if whose == 'Teacher' else 'gold'}."
+        " Some are the student's"
         " mistakes, some are calls on which careful people differ, some are mistakes of the reference."
     )
-    return Section("reading", "Reading", title, join([paragraph(words, cls="lede"), _searchable(items, "disagreements")]))
+    return Section(
+        "reading", "Reading", title, join([paragraph(words, cls="lede"), _searchable(items, "disagreements")])
+    )
 
 
 def suspects_section(facts: Facts) -> Section:
@@ -38,17 +47,28 @@ def suspects_section(facts: Facts) -> Section:
     found = rows(facts, "suspects")
     title = "Suspected teacher mistakes"
     if not found:
-        words = "None found, or not looked for: too few calls per class to judge a recorded answer by the others."
+        words = (
+            "None found, or not looked for: too few calls per class to judge a recorded answer by the others."
+        )
         return Section("suspects", "", title, paragraph(words, cls="quiet"))
     items = [
-        _entry(row, ("Teacher", text(row, "teacher")), ("Suggested", text(row, "suggested")), _score(number(row, "score")), at)
+        _entry(
+            row,
+            ("Teacher", text(row, "teacher")),
+            ("Suggested", text(row, "suggested")),
+            _score(number(row, "score")),
+            at,
+        )
         for at, row in enumerate(found)
     ]
     words = (
-        f"{len(found)} recorded answers that a model which never saw them would give differently, most suspect first. A person who"
+        f"{len(found)} recorded answers that a model which never saw them would give"
+        " differently, most suspect first. A person who"
         " reads these few makes both the student and the certificate better."
     )
-    return Section("suspects", "", title, join([paragraph(words, cls="lede"), _searchable(items, "suspects")]))
+    return Section(
+        "suspects", "", title, join([paragraph(words, cls="lede"), _searchable(items, "suspects")])
+    )
 
 
 def _sure(confidence: float | None) -> str:
@@ -60,26 +80,42 @@ def _score(score: float | None) -> str:
 
 
 def _searchable(items: Sequence[Html], name: str) -> Html:
-    search = tag("input", type="search", placeholder=f"Search {len(items)} {name}", aria_label=f"Search {name}", cls="filter")
+    search = tag(
+        "input",
+        type="search",
+        placeholder=f"Search {len(items)} {name}",
+        aria_label=f"Search {name}",
+        cls="filter",
+    )
     is_long = len(items) > _SHOWN
     button = tag("button", f"Show all {len(items)}", type="button", cls="unfold") if is_long else None
     return tag(
         "div",
         search if is_long else None,
-        tag("div", tag("div", *items, cls="entries"), button, cls="tablebox folded" if is_long else "tablebox"),
+        tag(
+            "div", tag("div", *items, cls="entries"), button, cls="tablebox folded" if is_long else "tablebox"
+        ),
         tag("p", "Nothing matches.", cls="quiet nothing", hidden=True),
         cls="searchable",
     )
 
 
-def _entry(row: Facts, left: tuple[str, str | None], right: tuple[str, str | None], aside: str, at: int) -> Html:
+def _entry(
+    row: Facts, left: tuple[str, str | None], right: tuple[str, str | None], aside: str, at: int
+) -> Html:
     given = text(row, "input")
     field = text(row, "field")
     preview = " ".join(given.split())[:140] if given else "(texts are not kept in this report)"
     summary = tag(
         "summary",
         tag("span", foreign(preview), cls="preview"),
-        tag("span", _side(*left, cls="ref"), tag("span", "→", cls="arrow"), _side(*right, cls="stu"), cls="sides"),
+        tag(
+            "span",
+            _side(*left, cls="ref"),
+            tag("span", "→", cls="arrow"),
+            _side(*right, cls="stu"),
+            cls="sides",
+        ),
         tag("span", aside, cls="aside-number"),
     )
     about = [f"id {text(row, 'id') or 'unknown'}"] + ([f"field {field}"] if field else [])
@@ -93,4 +129,6 @@ def _entry(row: Facts, left: tuple[str, str | None], right: tuple[str, str | Non
 
 
 def _side(who: str, value: str | None, *, cls: str) -> Html:
-    return tag("span", tag("small", who), foreign("unknown" if value is None else value[:120]), cls=f"side {cls}")
+    return tag(
+        "span", tag("small", who), foreign("unknown" if value is None else value[:120]), cls=f"side {cls}"
+    )

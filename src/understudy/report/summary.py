@@ -43,7 +43,7 @@ class Summary:
     student_usd
         Compute per call of the chosen system.
     system_usd
-        Student on every call plus teacher on the deferred ones, per call, or ``None``; then `system_usd_reason`.
+        Student on every call plus teacher on deferred ones, per call; ``None`` with `system_usd_reason`.
     call_seconds, size_bytes
         CPU time per answer and size of the chosen system.
     """
@@ -77,7 +77,9 @@ class Summary:
         share = f"{100 * self.target:g} %"
         if self.of == "all":
             return f"at most {100 * (1 - self.target):.4g} % wrong answers among all calls"
-        whose = "agreement with the teacher" if self.reference == "teacher" else "accuracy by the gold answers"
+        whose = (
+            "agreement with the teacher" if self.reference == "teacher" else "accuracy by the gold answers"
+        )
         return f"{share} {whose} among answered calls"
 
 
@@ -113,7 +115,8 @@ def summarise(facts: Facts) -> Summary:
         agreement=number(certificate, "agreement"),
         agreement_lower=number(certificate, "agreement_lower"),
         teacher_usd=teacher_usd,
-        teacher_usd_reason=text(teacher, "usd_reason") or "the log holds neither costs nor tokens with a price",
+        teacher_usd_reason=text(teacher, "usd_reason")
+        or "the log holds neither costs nor tokens with a price",
         student_usd=student_usd,
         system_usd=system_usd,
         system_usd_reason=reason,
@@ -151,8 +154,15 @@ def no_headline(facts: Facts, summary: Summary) -> str:
     if summary.chosen is None:
         return f"No small model could be fitted, so nothing is certified at {share}."
     tried = sum(row.get("status") in ("fitted", "cached") for row in rows(facts, "rungs"))
-    kinds = "one kind of small model was" if tried == 1 else f"{tried} kinds of small model were"
-    return f"Keep the teacher for now: {kinds} tried, and none can be certified at {share}."
+    if tried == 1:
+        return (
+            "Keep the teacher for now: one kind of small model was tried, and it cannot be"
+            f" certified at {share}."
+        )
+    return (
+        f"Keep the teacher for now: {tried} kinds of small model were tried, and none can be"
+        f" certified at {share}."
+    )
 
 
 def deferred_words(facts: Facts) -> str | None:
@@ -160,4 +170,4 @@ def deferred_words(facts: Facts) -> str | None:
     names = texts(facts, "deferred_fields")
     if not names:
         return None
-    return f"No rung writes {', '.join(names)}: the teacher still does, wherever the application reads it."
+    return f"Free text is left to the teacher: no rung writes {', '.join(names)}."

@@ -42,12 +42,15 @@ class Cell:
         Whether it is aligned to the right.
     span
         How many columns it fills; only the last of a row may fill several.
+    reason
+        Why it is unknown, said below the table too: paper has no hovering.
     """
 
     shown: Html
     key: float | str | None
     is_number: bool = False
     span: int = 1
+    reason: str | None = None
 
 
 def unknown(reason: str | None = None) -> Html:
@@ -56,7 +59,9 @@ def unknown(reason: str | None = None) -> Html:
 
 
 def _number(value: float | None, words: str, reason: str | None) -> Cell:
-    return Cell(unknown(reason) if value is None else esc(words), value, is_number=True)
+    if value is None:
+        return Cell(unknown(reason), None, is_number=True, reason=reason)
+    return Cell(esc(words), value, is_number=True)
 
 
 def count_cell(value: float | None, reason: str | None = None) -> Cell:
@@ -89,7 +94,11 @@ def bar_cell(value: float | None, reason: str | None = None) -> Cell:
     if value is None:
         return share_cell(None, reason)
     filled = tag("i", style=f"width:{max(0.0, min(1.0, value)) * 100:.1f}%")
-    return Cell(tag("span", tag("span", filled, cls="meter"), format_share(value), cls="barred"), value, is_number=True)
+    return Cell(
+        tag("span", tag("span", filled, cls="meter"), format_share(value), cls="barred"),
+        value,
+        is_number=True,
+    )
 
 
 def text_cell(value: object, *, is_foreign: bool = False) -> Cell:
@@ -110,19 +119,36 @@ def table(
         tag(
             "tr",
             *(
-                tag("th", tag("button", words, type="button"), scope="col", cls="num" if numeric[at] else None)
+                tag(
+                    "th", tag("button", words, type="button"), scope="col", cls="num" if numeric[at] else None
+                )
                 for at, words in enumerate(heads)
             ),
         ),
     )
     lines = [
-        tag("tr", *(_cell(cell, is_first=at == 0) for at, cell in enumerate(row)), cls="more" if number >= most else None)
+        tag(
+            "tr",
+            *(_cell(cell, is_first=at == 0) for at, cell in enumerate(row)),
+            cls="more" if number >= most else None,
+        )
         for number, row in enumerate(body)
     ]
     folded = len(body) - most
     button = tag("button", f"Show all {len(body)} rows", type="button", cls="unfold") if folded > 0 else None
     made = tag("table", tag("caption", caption), head, tag("tbody", *lines), cls=f"sortable {cls}".strip())
-    return tag("div", tag("div", made, cls="scroll"), button, cls="tablebox folded" if folded > 0 else "tablebox")
+    return tag(
+        "div",
+        tag("div", made, cls="scroll"),
+        button,
+        _reasons(body),
+        cls="tablebox folded" if folded > 0 else "tablebox",
+    )
+
+
+def _reasons(body: Sequence[Sequence[Cell]]) -> Html | None:
+    found = list(dict.fromkeys(cell.reason for row in body for cell in row if cell.reason))
+    return tag("p", f"unknown: {'; '.join(found)}", cls="quiet why-unknown") if found else None
 
 
 def _is_numeric(column: Sequence[Cell]) -> bool:
@@ -134,11 +160,16 @@ def _cell(cell: Cell, *, is_first: bool) -> Html:
     key = "" if cell.key is None else (repr(cell.key) if isinstance(cell.key, float | int) else cell.key[:80])
     name = "th" if is_first and not cell.is_number else "td"
     scope = "row" if name == "th" else None
-    return tag(name, cell.shown, cls="num" if cell.is_number else None, data_key=key, scope=scope, colspan=cell.span if cell.span > 1 else None)
+    return tag(
+        name,
+        cell.shown,
+        cls="num" if cell.is_number else None,
+        data_key=key,
+        scope=scope,
+        colspan=cell.span if cell.span > 1 else None,
+    )
 
 
 def pairs(items: Sequence[tuple[str, object]], *, cls: str = "pairs") -> Html:
     """Names and values, one line each."""
-    return tag(
-        "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), cls=cls
-    )
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), cls=cls)

@@ -1,8 +1,8 @@
 """Serves encoder students (frozen, tuned, distilled): one graph, one pass, every field of the task.
 
-Needs onnxruntime, tokenizers and numpy. The answer to an input does not depend on its batch, the number of threads or
-of processes: each input is one run of its own (see ``onnx_model``). On another processor int8 kernels may round
-differently; :meth:`EncoderComponent.verify_probe` tells whether they do.
+Needs onnxruntime, tokenizers and numpy. The answer to an input does not depend on its batch, the number of
+threads or of processes: each input is one run of its own (see ``onnx_model``). On another processor int8
+kernels may round differently; :meth:`EncoderComponent.verify_probe` tells whether they do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from understudy.errors import ArtefactError
 from understudy.runtime.heads import Head, head_answer
 from understudy.runtime.onnx_model import OnnxModel
 from understudy.runtime.prediction import FieldPrediction, FloatArray
-from understudy.runtime.tokens import Tokenised, TokenFrame, Tokeniser
+from understudy.runtime.tokens import TokenFrame, Tokenised, Tokeniser
 from understudy.task.problem import Problem
 
 __all__ = ["EncoderComponent", "ProbeResult"]

@@ -1,4 +1,6 @@
-"""What an encoder's output columns mean: one head per problem, read by the loss and by the serving runtime alike."""
+"""What an encoder's output columns mean: one head per problem, read by the loss and by the serving runtime
+alike.
+"""
 
 from __future__ import annotations
 
@@ -120,14 +122,14 @@ def head_answer(
         chosen = [value for value, is_chosen in zip(problem.values, is_in, strict=True) if is_chosen]
         return chosen, float(np.prod(np.where(is_in, chances, 1.0 - chances))), chances
     if problem.mode == "regress":
-        assert head.scale is not None
-        value = head.scale.mean + head.scale.spread * float(own[0])
-        value = float(round(value)) if head.scale.is_whole else value
+        scale = head.scale or NumberScale(0.0, 1.0, is_whole=False)
+        value = scale.mean + scale.spread * float(own[0])
+        value = float(round(value)) if scale.is_whole else value
         slack = max(problem.field.tolerance, 1e-9) * max(1.0, abs(value))
-        return value, head.scale.chance_within(slack), None
-    assert head.token is not None
+        return value, scale.chance_within(slack), None
+    first = head.token or 0
     borders = span_borders(tokens, parts, is_snapped=head.is_snapped)
-    scores = span_scores(token[:, head.token : head.token + 3], borders, head.longest_span)
+    scores = span_scores(token[:, first : first + 3], borders, head.longest_span)
     is_number = problem.field.kind == "number"
     value, chance = pick_value(scores, own, problem.values, tokens, parts, is_number=is_number)
     return value, chance, None

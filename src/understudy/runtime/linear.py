@@ -139,8 +139,9 @@ class LinearComponent:
             starts, rows, amounts, norms = self._features.features(chunk, self._table)
             for at in range(len(chunk)):
                 own = slice(int(starts[at]), int(starts[at + 1]))
-                # Integers in float64: below 2**53 every partial sum is exact, so the order cannot matter.
-                sums = amounts[own].astype(np.float64) @ self._weights[rows[own]].astype(np.float64)
+                # Integers in float64: below 2**53 every partial sum is exact, so the order cannot matter. einsum,
+                # not BLAS: its threads would spin longer than this small product takes.
+                sums = np.einsum("f,fc->c", amounts[own].astype(np.float64), self._weights[rows[own]].astype(np.float64))
                 out[first + at] = sums / norms[at]
         return np.asarray(out * self._scale + self._bias, dtype=np.float64)
 

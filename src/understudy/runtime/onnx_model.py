@@ -1,7 +1,8 @@
 """An ONNX encoder, run one input at a time on one thread; many inputs share a pool of such runs.
 
-Dynamic int8 scales activations by the largest value in the tensor, so a batch would make an answer depend on its
-neighbours (and padding on their lengths). One input per run has no neighbours: its bits cannot depend on the batch.
+Dynamic int8 scales activations by the largest value in the tensor, so a batch would make an answer depend on
+its neighbours (and padding on their lengths). One input per run has no neighbours: its bits cannot depend on
+the batch.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ def thread_count(asked: int | None) -> int:
 
 
 class OnnxModel:
-    """Runs a graph with the inputs ``ids`` and, where the encoder has token types, ``types``, both (1, t) int64.
+    """Runs a graph with the inputs ``ids`` and, where the encoder has token types, ``types``, both (1, t)
+    int64.
 
     Parameters
     ----------
     model
         A file, or a serialised model.
     threads
-        How many inputs are worked on at once by :meth:`map`; ``None`` for the cores of this process. Answers do
-        not depend on it.
+        How many inputs are worked on at once by :meth:`map`; ``None`` for the cores of this process. Answers
+        do not depend on it.
     """
 
     def __init__(self, model: Path | bytes, threads: int | None = None) -> None:

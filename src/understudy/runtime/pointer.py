@@ -1,8 +1,9 @@
-"""Scores of tokens to a stretch of the input: the same arithmetic at serving time as the loss at learning time.
+"""Scores of tokens to a stretch of the input: the same arithmetic at serving time as the loss at learning
+time.
 
-A span from token i to token j scores ``begin[i] + end[j] + sum(inside[i..j])``; "no span" values (null, absent) score
-as the encoder says; all of them share one softmax, so that a confidence is a probability. Works on one input
-alone, in float64.
+A span from token i to token j scores ``begin[i] + end[j] + sum(inside[i..j])``; "no span" values (null,
+absent) score as the encoder says; all of them share one softmax, so that a confidence is a probability. Works
+on one input alone, in float64.
 
 Shapes: t tokens, d longest span in tokens, v values without a span.
 """
@@ -94,9 +95,9 @@ def pick_value(
 ) -> tuple[Any, float]:
     """The most probable value and its probability.
 
-    Spans that say the same (the same text, the same number) count together. A number is only read where the span
-    holds exactly one. With nothing to point at and no legal value without a span, the answer is ``None`` with
-    confidence 0: the caller must defer.
+    Spans that say the same (the same text, the same number) count together. A number is only read where the
+    span holds exactly one. With nothing to point at and no legal value without a span, the answer is ``None``
+    with confidence 0: the caller must defer.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Inputs to token ids, one input at a time: shared by learning and serving, so that both see the same tokens.
 
-A text tokeniser (tokenizers' JSON) knows words; this module adds the encoder's special tokens around any number of
-parts, cuts what is too long, and keeps where each token stands in its part. Padding does not exist here.
+A text tokeniser (tokenizers' JSON) knows words; this module adds the encoder's special tokens around any
+number of parts, cuts what is too long, and keeps where each token stands in its part. Padding does not exist
+here.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ __all__ = ["CHARS_PER_TOKEN", "TokenFrame", "Tokenised", "Tokeniser", "portion_l
 IntArray = npt.NDArray[np.int64]
 
 CHARS_PER_TOKEN = 24
-"""A part is cut to this many characters per token allowed before it is tokenised: a 2 MB text costs no more than
-a long one. Real text has 1 to 6 characters per token."""
+"""A part is cut to this many characters per token allowed before it is tokenised: a 2 MB text costs no more
+than a long one. Real text has 1 to 6 characters per token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,9 @@ def _clean(text: str) -> str:
 
 
 def portion_lengths(lengths: Sequence[int], room: int) -> list[int]:
-    """Lengths cut to fit `room` in all, the longest first: short parts stay whole while long ones share the rest."""
+    """Lengths cut to fit `room` in all, the longest first: short parts stay whole while long ones share the
+    rest.
+    """
     kept = [0] * len(lengths)
     rest = room
     order = sorted(range(len(lengths)), key=lambda at: lengths[at])

@@ -1,7 +1,8 @@
-"""Rung `frozen`: a sentence encoder as it is, and a linear head per field. Trains in seconds once texts are embedded.
+"""Rung `frozen`: a sentence encoder as it is, and a linear head per field. Trains in seconds once texts are
+embedded.
 
-Learns `classify`, `multilabel` and `regress`; cannot point into the input, and does not know word order beyond what
-the encoder keeps.
+Learns `classify`, `multilabel` and `regress`; cannot point into the input, and does not know word order
+beyond what the encoder keeps.
 """
 
 from __future__ import annotations

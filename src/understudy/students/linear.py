@@ -88,13 +88,17 @@ class LinearStudent(Student):
             wanted, weight = [target.take(rows) for target in wanted], weight[rows]
         if not any(target.known.any() for target in wanted):
             raise DataError("there is nothing to learn from: no call has a usable answer")
+        from threadpoolctl import threadpool_limits
+
         self.problems_: tuple[Problem, ...] = tuple(target.problem for target in wanted)
-        self.taggers_: dict[int, FittedTagger] = {
-            at: fit_tagger(parts, target, seed=self.seed)
-            for at, target in enumerate(wanted)
-            if target.problem.mode == "point"
-        }
-        self._fit_bag(parts, wanted, weight)
+        # LIBLINEAR calls BLAS on short vectors, where more threads only wait for each other.
+        with threadpool_limits(1):
+            self.taggers_: dict[int, FittedTagger] = {
+                at: fit_tagger(parts, target, seed=self.seed)
+                for at, target in enumerate(wanted)
+                if target.problem.mode == "point"
+            }
+            self._fit_bag(parts, wanted, weight)
         return self
 
     def _fit_bag(self, parts: list[InputParts], wanted: list[Targets], weight: FloatArray) -> None:

@@ -1,0 +1,1 @@
+"""Tasks: typed fields, their inference from a log, parsing of answers, learnable problems."""

@@ -1,7 +1,8 @@
 """Fields to learnable problems: which of the four modes fits what a column of values holds.
 
-choice and boolean are classified; numbers are classified (few that recur), pointed at (they stand in the input) or
-regressed; sets of labels are multi-label; spans are pointed at. Text has no problem yet: it is always deferred.
+choice and boolean are classified; numbers are classified (few that recur), pointed at (they stand in the
+input) or regressed; sets of labels are multi-label; spans are pointed at. Text has no problem yet: it is
+always deferred.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _number_problem(field: Field, values: Sequence[Any], inputs: Sequence[InputP
     n_copied = sum(_stands_in_parts(value, inputs[row]) for row, value in checked)
     if checked and n_copied >= _MIN_COPIED * len(checked):
         return Problem(field, "point", _empties(field, values))
-    # A regression has no column for null: where null or absent occur, they are classes of their own elsewhere.
+    # A regression cannot say null or absent: such rows come out wrong, and the certificate counts them so.
     return Problem(field, "regress")
 
 
@@ -112,7 +113,7 @@ def _constants(values: Sequence[Any], inputs: Sequence[InputParts]) -> tuple[str
     checked = known[::step]
     floor = max(_MIN_CONSTANT_ROWS, _MIN_CONSTANT_SHARE * len(checked))
     counts = Counter(value for _, value in checked)
-    found = []
+    found: list[str] = []
     for value, count in counts.most_common():
         if count < floor or len(found) == _MAX_CONSTANTS:
             break

@@ -91,7 +91,9 @@ class Field:
                 todo=f"known keys: {', '.join(sorted(known))}",
             )
         if missing := {"name", "kind"} - set(given):
-            raise ConfigError("a field needs a name and a kind", given=f"without {', '.join(sorted(missing))}")
+            raise ConfigError(
+                "a field needs a name and a kind", given=f"without {', '.join(sorted(missing))}"
+            )
         return cls(**{**given, "labels": tuple(given.get("labels", ()))})
 
 

@@ -3,18 +3,20 @@
 Rules, in words (constants below):
 
 *Is the vocabulary closed?* The chance that the next answer is one never seen is estimated by Good and Turing:
-(answers seen once + 1) / (answers + 1). At most MAX_NEW_SHARE of new ones, with each value seen at least twice on
-average, is a closed vocabulary. A short log of short answers gets the benefit of the doubt.
+(answers seen once + 1) / (answers + 1). At most MAX_NEW_SHARE of new ones, with each value seen at least
+twice on average, is a closed vocabulary. A short log of short answers gets the benefit of the doubt.
 
-*Is it copied?* A value counts as copied if it stands in its own input, and this is informative only if it stands
-in other inputs much less often (answers that every input lists prove nothing).
+*Is it copied?* A value counts as copied if it stands in its own input, and this is informative only if it
+stands in other inputs much less often (answers that every input lists prove nothing).
 
-A copied value is a span, unless the vocabulary is small and surely closed; a closed vocabulary that is not copied
-is a choice; the rest is text. Values such as "n/a" that recur and never stand in the input are constants beside a
-span and do not speak against it. Labels and objects in one log: the majority is the schema, the rest is off-schema.
+A copied value is a span, unless the vocabulary is small and surely closed; a closed vocabulary that is not
+copied is a choice; the rest is text. Values such as "n/a" that recur and never stand in the input are
+constants beside a span and do not speak against it. Labels and objects in one log: the majority is the
+schema, the rest is off-schema.
 
-Reference: I. J. Good (1953), The population frequencies of species and the estimation of population parameters,
-Biometrika 40. Valid for answers drawn independently; a log sorted by label is fine, a log of one day may not be.
+Reference: I. J. Good (1953), The population frequencies of species and the estimation of population
+parameters, Biometrika 40. Valid for answers drawn independently; a log sorted by label is fine, a log of
+one day may not be.
 """
 
 from __future__ import annotations
@@ -32,7 +34,14 @@ from understudy.task.parse import fold_label
 from understudy.task.sketch import OutputSketch, PathSketch
 from understudy.task.task import Task
 
-__all__ = ["TaskInference", "find_line_labels", "infer_fields", "infer_input_names", "infer_task", "refine_text"]
+__all__ = [
+    "TaskInference",
+    "find_line_labels",
+    "infer_fields",
+    "infer_input_names",
+    "infer_task",
+    "refine_text",
+]
 
 MAX_NEW_SHARE = 0.10
 SURE_NEW_SHARE = 0.01
@@ -95,8 +104,8 @@ def infer_fields(
 ) -> TaskInference:
     """A task from sketches of the teacher's answers and of the gold answers.
 
-    The teacher's answers decide the types; gold adds labels, and null where it is legal for gold alone: else a gold
-    answer that the teacher never gives could not be told from no gold at all.
+    The teacher's answers decide the types; gold adds labels, and null where it is legal for gold alone:
+    else a gold answer that the teacher never gives could not be told from no gold at all.
     """
     main, other = (outputs, golds) if outputs.n_rows else (golds, OutputSketch())
     if not main.n_rows:
@@ -106,7 +115,7 @@ def infer_fields(
     if main.n_objects > main.n_plain:
         fields, n_rare = _object_fields(main, other, why)
     else:
-        fields = (_field(PLAIN_FIELD, main.plain, other.plain, main.n_plain, why),)
+        fields = (_field(PLAIN_FIELD, main.plain, other.plain, why),)
     task = Task(name, fields, input_names, line_labels)
     return TaskInference(task, why, n_rare)
 
@@ -125,7 +134,7 @@ def _object_fields(
         if name in null_parents:
             continue
         gold = other.paths.get(name, PathSketch())
-        field = _field(name, sketch, gold, main.n_objects, why)
+        field = _field(name, sketch, gold, why)
         parents = [parent for parent in null_parents if name.startswith(parent + ".")]
         n_with_parent = sketch.n_seen + max((paths[parent].n_null for parent in parents), default=0)
         field = replace(
@@ -137,13 +146,14 @@ def _object_fields(
         fields.append(field)
     if not fields:
         raise DataError(
-            "the answers are objects without a common key", given=f"{len(main.paths):,} different keys",
+            "the answers are objects without a common key",
+            given=f"{len(main.paths):,} different keys",
             todo="give the output's schema with --task",
         )
     return tuple(fields), len(main.paths) - len(fields) - len(null_parents & set(paths))
 
 
-def _field(name: str, sketch: PathSketch, gold: PathSketch, n_rows: int, why: dict[str, str]) -> Field:
+def _field(name: str, sketch: PathSketch, gold: PathSketch, why: dict[str, str]) -> Field:
     kind, labels, reason = _decide(sketch)
     if kind in ("choice", "choices"):
         gold_kind, gold_labels, _ = _decide(gold)
@@ -257,8 +267,8 @@ def _constant_values(sketch: PathSketch) -> list[tuple[str, Any]]:
 def _labels(values: dict[str, int]) -> tuple[str, ...]:
     """Labels, commonest first; ways to write the same label, and strays, are left to the parser.
 
-    A value in other letter case than one ten times as common is that one; a value seen once that is much longer
-    than any that recurs, or breaks the line, is an answer that missed the schema.
+    A value in other letter case than one ten times as common is that one; a value seen once that is much
+    longer than any that recurs, or breaks the line, is an answer that missed the schema.
     """
     recurring = [value for value, count in values.items() if count > 1]
     longest = max((len(value) for value in recurring), default=10**9)
@@ -266,7 +276,9 @@ def _labels(values: dict[str, int]) -> tuple[str, ...]:
     kept: dict[str, int] = {}
     best: dict[str, int] = {}
     for value, count in sorted(values.items(), key=lambda item: (-item[1], item[0])):
-        is_stray = count == 1 and recurring and (len(value) > 2 * longest + 10 or ("\n" in value and not has_lines))
+        is_stray = (
+            count == 1 and recurring and (len(value) > 2 * longest + 10 or ("\n" in value and not has_lines))
+        )
         if not value or is_stray or best.get(fold_label(value), 0) >= 10 * count:
             continue
         kept[value] = count
@@ -279,7 +291,9 @@ def _ordered(items: dict[Any, int]) -> tuple[Any, ...]:
 
 
 def infer_input_names(inputs: Sequence[Any]) -> tuple[str, ...]:
-    """Names of the input's texts: the keys that at least 99 % of the records have; none where most are texts."""
+    """Names of the input's texts: the keys that at least 99 % of the records have; none where most are
+    texts.
+    """
     records = [given for given in inputs if not isinstance(given, str)]
     if len(records) * 2 <= len(inputs):
         return ()

@@ -1,8 +1,8 @@
 """Recorded answers to typed values: what a teacher wrote, read by the task's schema.
 
-Strict by default: besides the exact value, only white space, quotation marks, a code fence and letter case are
-forgiven. ``lenient`` also reads an answer out of a longer text ("Category: card_arrival. This is because ...") where
-it is unambiguous. What does not fit is never guessed: it becomes UNKNOWN with a reason.
+Strict by default: besides the exact value, only white space, quotation marks, a code fence and letter case
+are forgiven. ``lenient`` also reads an answer out of a longer text ("Category: card_arrival. This is
+because ...") where it is unambiguous. What does not fit is never guessed: it becomes UNKNOWN with a reason.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _refuse_constant(name: str) -> Any:
 
 def _embedded_object(text: str) -> Any:
     """The only JSON object inside a longer text, or ABSENT."""
-    decoder, found, at = json.JSONDecoder(), [], text.find("{")
+    decoder, at = json.JSONDecoder(), text.find("{")
+    found: list[Any] = []
     while at >= 0 and len(found) < 2:
         try:
             value, at = decoder.raw_decode(text, at)
@@ -269,7 +270,11 @@ class OutputParser:
             text = raw.strip().strip(_QUOTES)
             if _NUMBER.match(text):
                 value = float(text)
-                return (int(value) if value.is_integer() and "." not in text else value) if math.isfinite(value) else UNKNOWN
+                return (
+                    (int(value) if value.is_integer() and "." not in text else value)
+                    if math.isfinite(value)
+                    else UNKNOWN
+                )
             found = find_numbers(text) if self.lenient else []
             return found[0][2] if len(found) == 1 else UNKNOWN
         if isinstance(raw, bool) or not isinstance(raw, int | float):

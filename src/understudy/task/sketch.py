@@ -1,4 +1,5 @@
-"""Bounded summaries of the answers in a log: what types occur, which values, how often they stand in the input.
+"""Bounded summaries of the answers in a log: what types occur, which values, how often they stand in the
+input.
 
 One pass, memory capped whatever the log's size: distinct values are counted up to MAX_DISTINCT per path (and
 MAX_KEPT over all paths), long texts only by number. It decides nothing: see ``infer``.
@@ -6,7 +7,6 @@ MAX_KEPT over all paths), long texts only by number. It decides nothing: see ``i
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from typing import Any
 
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.task.parse import flatten, read_json_text
-from understudy.text.normalise import find_numbers, normalise_text, stands_in
+from understudy.text.normalise import find_numbers, stands_in
 
 __all__ = ["MAX_DISTINCT", "OutputSketch", "PathSketch"]
 
@@ -48,8 +48,8 @@ class PathSketch:
     is_open
         Whether there were more distinct values than are counted.
     n_checked, n_copied, n_control
-        Values looked for in their own input; found there; found in the input before (by chance, or because the
-        inputs list the possible answers).
+        Values looked for in their own input; found there; found in the input before (by chance, or because
+        the inputs list the possible answers).
     copied
         Per value: how often looked for and how often found.
     """

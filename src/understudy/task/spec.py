@@ -1,7 +1,8 @@
 """Tasks from files: a TOML of our own, or a JSON Schema; and back to TOML.
 
-Unknown keys are errors. Of JSON Schema it knows what describes plain data (types, enums, required, nested objects,
-arrays of enums, ``anyOf`` with null); what it does not know it refuses, rather than leave a rule unkept.
+Unknown keys are errors. Of JSON Schema it knows what describes plain data (types, enums, required, nested
+objects, arrays of enums, ``anyOf`` with null); what it does not know it refuses, rather than leave a rule
+unkept.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def load_task(path: Path | str) -> Task:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("a task file cannot be read", given=f"{path}: {error.__class__.__name__}") from error
+        raise ConfigError(
+            "a task file cannot be read", given=f"{path}: {error.__class__.__name__}"
+        ) from error
     if path.suffix.lower() == ".toml":
         return task_from_toml(text, default_name=path.stem)
     if path.suffix.lower() == ".json":
@@ -77,7 +80,7 @@ def task_from_toml(text: str, *, default_name: str = "task") -> Task:
     _refuse_unknown(shape, _INPUT_KEYS, "[input]")
     fields = given.get("field", [])
     if not isinstance(fields, list) or not fields:
-        raise ConfigError("a task file has no [[field]]", todo='add [[field]] with a name and a kind')
+        raise ConfigError("a task file has no [[field]]", todo="add [[field]] with a name and a kind")
     name = str(given.get("name", task_name(default_name)))
     if not _NAME.match(name):
         raise ConfigError("a task's name has letters, digits, - and _ only", given=repr(name))
@@ -112,7 +115,9 @@ def _texts(given: Any, key: str) -> tuple[str, ...]:
 def _refuse_unknown(given: Mapping[str, Any], known: set[str], where: str) -> None:
     if unknown := sorted(set(given) - known):
         raise ConfigError(
-            f"unknown key in {where}", given=", ".join(unknown), todo=f"known keys: {', '.join(sorted(known))}"
+            f"unknown key in {where}",
+            given=", ".join(unknown),
+            todo=f"known keys: {', '.join(sorted(known))}",
         )
 
 
@@ -152,9 +157,10 @@ def _toml(value: Any) -> str:
 def task_from_json_schema(schema: Any, *, default_name: str = "task") -> Task:
     """Read the output's JSON Schema.
 
-    Objects become fields with dotted names; ``enum`` becomes choice, an array of an enum choices; a type with
-    ``"null"`` is nullable; a property that is not ``required`` is optional. ``x-understudy-kind`` (or ``format: span``)
-    names a kind that JSON Schema cannot: span. OpenAI's wrapper (``{"name": ..., "schema": ...}``) is taken off.
+    Objects become fields with dotted names; ``enum`` becomes choice, an array of an enum choices; a type
+    with ``"null"`` is nullable; a property that is not ``required`` is optional. ``x-understudy-kind`` (or
+    ``format: span``) names a kind that JSON Schema cannot: span. OpenAI's wrapper (``{"name": ...,
+    "schema": ...}``) is taken off.
 
     Raises
     ------
@@ -211,13 +217,16 @@ def _resolve(
         if "$ref" in given:
             name = str(given["$ref"]).rpartition("/")[2]
             if name not in definitions:
-                raise ConfigError("a JSON Schema refers to something it does not define", given=join_path(path))
+                raise ConfigError(
+                    "a JSON Schema refers to something it does not define", given=join_path(path)
+                )
             given = {**definitions[name], **{key: item for key, item in given.items() if key != "$ref"}}
         elif (choices := given.get("anyOf", given.get("oneOf"))) is not None:
             rest = [choice for choice in choices if choice != {"type": "null"}]
             if len(rest) != 1:
                 raise ConfigError(
-                    "a JSON Schema allows several types for one value", given=join_path(path),
+                    "a JSON Schema allows several types for one value",
+                    given=join_path(path),
                     todo="only 'one type or null' can be learnt",
                 )
             nullable = nullable or len(rest) < len(choices)
@@ -245,7 +254,11 @@ def _leaf(
 ) -> Field:
     schema, nullable = _resolve(given, definitions, path)
     name = join_path(path)
-    known = _NOTES | _BOUNDS | {"type", "enum", "const", "items", "format", "x-understudy-kind", "$defs", "definitions"}
+    known = (
+        _NOTES
+        | _BOUNDS
+        | {"type", "enum", "const", "items", "format", "x-understudy-kind", "$defs", "definitions"}
+    )
     _refuse_unknown(schema, known, f"the JSON Schema of {name}")
     kind, labels = _kind_of(schema, definitions, path)
     return Field(name, kind, labels, nullable=nullable or is_nullable, optional=is_optional)
@@ -270,7 +283,8 @@ def _kind_of(
     table = {"boolean": "boolean", "number": "number", "integer": "number", "string": "text"}
     if kind not in table:
         raise ConfigError(
-            f"the JSON Schema of {join_path(path)} has a type that cannot be learnt", given=str(kind),
+            f"the JSON Schema of {join_path(path)} has a type that cannot be learnt",
+            given=str(kind),
             todo="use enum, boolean, number, integer, string or an array of an enum",
         )
     return table[kind], ()

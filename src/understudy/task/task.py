@@ -1,6 +1,7 @@
 """The task: instructions, named inputs and typed outputs. What an artefact is for.
 
-Parsing of recorded answers lives in ``parse``, inference from a log in ``infer``, TOML and JSON Schema in ``spec``.
+Parsing of recorded answers lives in ``parse``, inference from a log in ``infer``, TOML and JSON Schema in
+``spec``.
 """
 
 from __future__ import annotations

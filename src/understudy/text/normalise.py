@@ -14,7 +14,8 @@ from typing import Any
 __all__ = ["compact_text", "find_numbers", "input_key", "normalise_text", "stands_in", "text_of_part"]
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-"""Soft hyphens, zero-width characters, marks of writing direction: unseen, hence no difference between inputs."""
+"""Soft hyphens, zero-width characters, marks of writing direction: unseen, hence no difference between
+inputs."""
 
 _NUMBER = re.compile(
     r"(?<![\d.,])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?(?![\d])"
@@ -29,7 +30,7 @@ def compact_text(text: str) -> str:
 
 
 def normalise_text(text: str) -> str:
-    """The form in which two inputs count as the same: NFKC, no invisible characters, case and space folded."""
+    """The form in which inputs count as the same: NFKC, no invisible characters, case and space folded."""
     if text.isascii():
         return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
@@ -47,7 +48,7 @@ def input_key(parts: Sequence[str]) -> int:
 
 
 def stands_in(value: str, text: str) -> bool:
-    """Whether `value` stands in `text`, up to case, white space and Unicode form (not inside a longer word)."""
+    """Whether `value` stands in `text` as whole words, up to case, white space and Unicode form."""
     needle = normalise_text(value)
     if not needle:
         return False

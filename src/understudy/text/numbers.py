@@ -1,9 +1,9 @@
 """Numbers as people write them in messages: find them, and turn them into floats.
 
-Knows digits, signs, thousands and decimal marks of both habits (``1,234.50`` and ``1.234,50``), currency marks before
-or after, and the magnitude words 千, 万 and k. Does not know numbers in words ("twelve"), fractions, dates, or which of
-the two habits a writer has: a lone ``1,234`` is read as one thousand two hundred and thirty-four, ``12,5`` as
-twelve and a half.
+Knows digits, signs, thousands and decimal marks of both habits (``1,234.50`` and ``1.234,50``), currency
+marks before or after, and the magnitude words 千, 万 and k. Does not know numbers in words ("twelve"),
+fractions, dates, or which of the two habits a writer has: a lone ``1,234`` is read as one thousand two
+hundred and thirty-four, ``12,5`` as twelve and a half.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 __all__ = ["FoundNumber", "find_numbers", "locate_number", "locate_numbers", "parse_number"]
 
 _DIGITS = r"\d+(?:[.,'’\u00a0\u202f ]\d+)*"
+_CURRENCY = r"(?:[¥$€£₹₩]|(?<![A-Za-z])(?:AUD|CAD|CHF|CNY|EUR|GBP|HKD|INR|JPY|RMB|SGD|USD|US\$|Rs\.?))"
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.,])[-+−–])?"
-    r"(?:(?:[¥$€£₹₩]|[A-Z]{2,3}\$?)[ \u00a0]?(?P<sign2>[-−])?)?"
+    rf"(?:{_CURRENCY}[ \u00a0]?(?P<sign2>[-−])?|(?<![A-Za-z_\d])(?<![A-Za-z_][-−–]))"
     rf"(?P<digits>{_DIGITS}|[.,]\d+)"
     r"(?P<scale>[kK千万萬](?![a-zA-Z]))?"
 )
@@ -29,7 +30,7 @@ _MAX_DIGITS = 300
 
 @dataclass(frozen=True, slots=True)
 class FoundNumber:
-    """A number in a text: `text[start:end]` are its digits (with sign, without currency), `value` its value."""
+    """A number in a text: `text[start:end]` are its digits (with sign, without currency)."""
 
     start: int
     end: int
@@ -57,7 +58,8 @@ def find_numbers(text: str) -> list[FoundNumber]:
         start, end = match.span("digits")
         digits = match["digits"]
         pieces = [(digits, start)] if _value(digits) is not None else _pieces(digits, start)
-        for at, (piece, begin) in enumerate(pieces):
+        for at, (piece, first) in enumerate(pieces):
+            begin = first
             value = _value(piece)
             if value is None:
                 continue
@@ -81,7 +83,9 @@ def locate_number(value: float, parts: Sequence[str]) -> tuple[int, int, int] | 
 
 
 def locate_numbers(value: float, parts: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Part, start and end of every number in `parts` that equals `value` (to 1e-9 relative), in reading order."""
+    """Part, start and end of every number in `parts` that equals `value` (to 1e-9 relative), in reading
+    order.
+    """
     slack = 1e-9 * max(1.0, abs(value))
     return [
         (at, found.start, found.end)

@@ -1,8 +1,8 @@
 """Where a value stands in an input: the training target of everything that copies from the input.
 
-Exact matches first, then matches after NFKC, case and white-space folding; among equals those that begin and end
-at word boundaries. Does not know synonyms, spelling mistakes or re-ordered words: a value that is not copied
-from the input is not found.
+Exact matches first, then matches after NFKC, case and white-space folding; among equals those that begin and
+end at word boundaries. Does not know synonyms, spelling mistakes or re-ordered words: a value that is not
+copied from the input is not found.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def is_whole_word(text: str, start: int, end: int) -> bool:
 
 
 def is_boundary(text: str, at: int) -> bool:
-    """Whether no word runs across position `at`; scripts without spaces have a boundary at every character."""
+    """Whether no word runs across position `at`; unspaced scripts have a boundary at every character."""
     if at <= 0 or at >= len(text):
         return True
     before, after = text[at - 1], text[at]
@@ -56,7 +56,7 @@ def _is_word(char: str) -> bool:
     if char.isascii():
         return char.isalnum()
     # Chinese, Japanese, Thai and the like write words without spaces: each character stands alone here.
-    return char.isalnum() and unicodedata.category(char) not in ("Lo",)
+    return char.isalnum() and unicodedata.category(char) != "Lo"
 
 
 def _exact(wanted: str, text: str) -> list[tuple[int, int]]:

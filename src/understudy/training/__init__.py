@@ -1,0 +1,1 @@
+"""Base encoders, losses and one training loop. Knows nothing of rungs or ladders."""

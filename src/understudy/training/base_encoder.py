@@ -1,7 +1,8 @@
-"""Finds a base encoder by hub id, folder, or as the pip package that carries the default one; keeps its provenance.
+"""Finds a base encoder by hub id, folder, or as the pip package that carries the default one; keeps its
+provenance.
 
-Reads sentence-transformers' side files where they are there (pooling, longest input). Does not know whether an
-encoder is any good for a language: that is for the certificate to find out.
+Reads sentence-transformers' side files where they are there (pooling, longest input). Does not know whether
+an encoder is any good for a language: that is for the certificate to find out.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def resolve_base(name: str = DEFAULT_BASE) -> BaseEncoder:
         return _read(name, here, "folder")
     if here.is_dir():
         raise ConfigError(
-            "this folder holds no encoder", given=str(here), todo="it needs config.json, tokenizer.json, weights"
+            "this folder holds no encoder",
+            given=str(here),
+            todo="it needs config.json, tokenizer.json, weights",
         )
     if name == DEFAULT_BASE and (packaged := _packaged_folder()) is not None:
         return _read(name, packaged, "package")
@@ -193,7 +196,9 @@ def _read(name: str, folder: Path, source: str) -> BaseEncoder:
 
 def _pooling(path: Path) -> Pooling:
     given = _read_json(path) if path.is_file() else {}
-    return "cls" if given.get("pooling_mode_cls_token") and not given.get("pooling_mode_mean_tokens") else "mean"
+    return (
+        "cls" if given.get("pooling_mode_cls_token") and not given.get("pooling_mode_mean_tokens") else "mean"
+    )
 
 
 def _licence(readme: Path) -> str | None:

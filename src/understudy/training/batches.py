@@ -20,8 +20,8 @@ def epoch_batches(
 ) -> list[npt.NDArray[np.int64]]:
     """Row numbers of each batch of an epoch.
 
-    Rows are shuffled, sorted by length within pools of 50 batches (so that little is padding), and the batches
-    shuffled again.
+    Rows are shuffled, sorted by length within pools of 50 batches (so that little is padding), and the
+    batches shuffled again.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths))

@@ -17,14 +17,14 @@ from understudy.export.encoder_weights import encoder_weights
 from understudy.runtime.heads import Head, head_answer
 from understudy.runtime.prediction import FieldPrediction
 from understudy.runtime.tokens import Tokeniser
-from understudy.students.targets import Targets
 from understudy.task.problem import Problem
 from understudy.training.base_encoder import BaseEncoder
 from understudy.training.batches import pad_batch
-from understudy.training.losses import batch_loss
 from understudy.training.loop import LoopSettings, Progress, TrainingRecord, numeric_scope, train
+from understudy.training.losses import batch_loss
 from understudy.training.network import EncoderNetwork, build_network
 from understudy.training.rows import TrainingRows, prepare_rows
+from understudy.training.target_arrays import FieldTargets
 
 __all__ = ["FittedEncoder", "fit_encoder", "pick_device", "run_network"]
 
@@ -119,7 +119,7 @@ class FittedEncoder:
 def fit_encoder(
     base: BaseEncoder,
     inputs: Sequence[InputParts],
-    targets: Sequence[Targets],
+    targets: Sequence[FieldTargets],
     settings: LoopSettings,
     *,
     sample_weight: npt.NDArray[np.float64] | None = None,
@@ -164,7 +164,9 @@ def start_at_shares(network: EncoderNetwork, rows: TrainingRows) -> None:
         for targets in rows.heads:
             if targets.problem.mode == "classify" and targets.dense is not None:
                 share = (targets.dense.sum(0) + 0.05) / (targets.dense.sum() + 0.05 * targets.dense.shape[1])
-                network.row_bias[slice(*targets.head.row)] = torch.from_numpy(np.log(share).astype(np.float32))
+                network.row_bias[slice(*targets.head.row)] = torch.from_numpy(
+                    np.log(share).astype(np.float32)
+                )
 
 
 def finished_heads(

@@ -1,8 +1,9 @@
 """Sentence features from a base encoder that is not trained, by the very int8 graph that will serve them.
 
-A head fitted to these features has seen the rounding it will meet. Three layers are laid side by side, each scaled
-to length 1: the last (meaning), the middle, and the embedding layer (a bag of words in a dense space, which the
-upper layers wash out); on banking77 this lifts a linear head from 93.0 % to 93.9 % for no time at all.
+A head fitted to these features has seen the rounding it will meet. Three layers are laid side by side, each
+scaled to length 1: the last (meaning), the middle, and the embedding layer (a bag of words in a dense space,
+which the upper layers wash out); on banking77 this lifts a linear head from 93.0 % to 93.9 % for no time at
+all.
 
 Features are kept by content, so that folds of a cross-validation and later rungs do not embed a text twice.
 """
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from understudy.calls.call import InputParts
 from understudy.errors import ConfigError
 from understudy.export.bert_graph import ReadOut, draw_encoder
-from understudy.export.encoder_weights import EncoderWeights, encoder_weights
+from understudy.export.encoder_weights import encoder_weights
 from understudy.runtime.onnx_model import OnnxModel
 from understudy.runtime.tokens import Tokeniser
 from understudy.training.base_encoder import BaseEncoder, resolve_base

@@ -1,8 +1,8 @@
 """Linear heads on fixed features, fitted to convergence: softmax, sigmoid and ridge.
 
 Written here rather than taken from scikit-learn because its logistic regression takes no soft targets and no
-starting point; the optimiser is scipy's L-BFGS. Features are centred while fitting (L-BFGS needs a third fewer steps)
-and the centre goes into the bias.
+starting point; the optimiser is scipy's L-BFGS. Features are centred while fitting (L-BFGS needs a third
+fewer steps) and the centre goes into the bias.
 
 Shapes: n rows, d features, k columns.
 """
@@ -83,7 +83,7 @@ def fit_linear_head(
     elif link == "softmax":
         share = mass[used] / mass.sum()
         first[:, width] = np.log(np.maximum(share, 1e-12))
-    options = {"maxiter": most_steps, "maxcor": 12, "ftol": 1e-6, "gtol": 1e-6}
+    options: Any = {"maxiter": most_steps, "maxcor": 12, "ftol": 1e-6, "gtol": 1e-6}
     found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     solved = found.x.reshape(len(used), width + 1).astype(np.float32)
     weights = np.zeros((targets.shape[1], width), dtype=np.float32)
@@ -137,9 +137,9 @@ def choose_strength(
 ) -> float:
     """The prior variance with the least log loss on a held-out quarter of (at most 4,000) rows.
 
-    A prior's variance does not depend on how many rows there are, so a sample can choose it for all. The loss is
-    taken at each one's best temperature: probabilities are calibrated later anyway, and without this the choice goes
-    to the best calibrated head instead of the best one.
+    A prior's variance does not depend on how many rows there are, so a sample can choose it for all. The loss
+    is taken at each one's best temperature: probabilities are calibrated later anyway, and without this the
+    choice goes to the best calibrated head instead of the best one.
     """
     order = np.random.default_rng(seed).permutation(len(features))[:_MOST_TRIAL_ROWS]
     cut = len(order) // 4
@@ -160,7 +160,7 @@ def choose_strength(
         logits = head.logits(features[held])
         loss = min(_log_loss(logits * heat, targets[held], row_weights[held], link) for heat in _HEATS)
         if loss >= 0.99 * best_loss:
-            break  # the loss has one minimum along the path, and a flat one: the smaller variance is the safer
+            break  # the loss has one flat minimum along the path: the smaller variance is the safer
         best, best_loss = strength, loss
     return best
 

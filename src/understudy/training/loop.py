@@ -1,12 +1,12 @@
 """The one training loop: AdamW, warm-up and linear decay, batches of similar length, seeded, resumable.
 
-Two runs with the same settings on one machine end in the same bits, killed and resumed or not, unless a time limit
-cut them: with a limit the learning rate falls with the clock, so that a short run still ends with small steps.
+Two runs with the same settings on one machine end in the same bits, killed and resumed or not, unless a time
+limit cut them: with a limit the learning rate falls with the clock, so that a short run still ends with small
+steps.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +25,8 @@ __all__ = ["LoopSettings", "Progress", "TrainingRecord", "computes_in_bfloat16",
 
 Progress = Callable[[int, int, float], None]
 """Called with the step, the number of steps and the smoothed loss."""
+CHECKPOINT_SECONDS = 60.0
+PROGRESS_SECONDS = 1.0
 LossOfBatch = Callable[[npt.NDArray[np.int64]], torch.Tensor]
 
 
@@ -95,7 +97,7 @@ def computes_in_bfloat16(device: str) -> bool:
 def numeric_scope(device: str, precision: str) -> Iterator[None]:
     """Arithmetic of the forward pass."""
     is_short = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device))
-    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=is_short):
+    with torch.autocast(device.split(":", maxsplit=1)[0], dtype=torch.bfloat16, enabled=is_short):
         yield
 
 
@@ -107,7 +109,6 @@ def train(
     *,
     on_progress: Progress | None = None,
     checkpoint: Path | None = None,
-    checkpoint_seconds: float = 60.0,
 ) -> TrainingRecord:
     """Train `network` in place.
 
@@ -126,8 +127,6 @@ def train(
     checkpoint
         File to resume from and to save to now and then; removed at the end. A checkpoint of other settings or
         data is ignored.
-    checkpoint_seconds
-        Time between checkpoints.
     """
     per_epoch = -(-len(lengths) // settings.batch_size)
     planned = max(1, round(settings.epochs * per_epoch))
@@ -158,10 +157,10 @@ def train(
         step += 1
         smooth = loss if step == 1 else 0.98 * smooth + 0.02 * loss
         now = time.monotonic()
-        if on_progress is not None and (now - last_said > 1.0 or step == planned):
+        if on_progress is not None and (now - last_said >= PROGRESS_SECONDS or step == planned):
             on_progress(step, planned, smooth)
             last_said = now
-        if checkpoint is not None and now - last_saved > checkpoint_seconds and step < planned:
+        if checkpoint is not None and now - last_saved >= CHECKPOINT_SECONDS and step < planned:
             seconds = before + now - began
             _write_checkpoint(checkpoint, fingerprint, network, optimiser, step, smooth, seconds)
             last_saved = time.monotonic()
@@ -216,7 +215,7 @@ def _fingerprint(
         "rows": len(lengths),
         "tokens": int(lengths.sum()),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
     }
 
 
@@ -241,7 +240,7 @@ def _write_checkpoint(
         "seconds": seconds,
     }
     torch.save(state, half)
-    os.replace(half, path)
+    half.replace(path)
 
 
 def _read_checkpoint(path: Path, fingerprint: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Losses of the four problem modes, summed over what a batch's rows know.
 
-Shapes: B rows of the batch, T tokens, R per-input columns, K per-token columns; P known (row, field) pairs of `point`
-problems, D longest span, V values without a span.
+Shapes: B rows of the batch, T tokens, R per-input columns, K per-token columns; P known (row, field) pairs of
+`point` problems, D longest span, V values without a span.
 """
 
 from __future__ import annotations
@@ -36,12 +36,10 @@ def batch_loss(
     return total / (len(batch) * max(rows.known_per_row, 1e-6))
 
 
-def _dense_losses(
-    targets: HeadTargets, places: list[tuple[int, int]], row_br: torch.Tensor
-) -> torch.Tensor:
-    assert targets.dense is not None
+def _dense_losses(targets: HeadTargets, places: list[tuple[int, int]], row_br: torch.Tensor) -> torch.Tensor:
+    dense = np.zeros((0, 0), dtype=np.float32) if targets.dense is None else targets.dense
     outputs = row_br[[at for at, _ in places], targets.head.row[0] : targets.head.row[1]]
-    wanted = torch.from_numpy(targets.dense[[at for _, at in places]]).to(outputs.device)
+    wanted = torch.from_numpy(dense[[at for _, at in places]]).to(outputs.device)
     if targets.problem.mode == "classify":
         return functional.cross_entropy(outputs, wanted, reduction="none")
     if targets.problem.mode == "multilabel":
@@ -60,7 +58,7 @@ def _point_losses(
 ) -> torch.Tensor:
     """Negative log probability of the right spans (together) or the right void, shape (P,)."""
     head = targets.head
-    assert head.token is not None
+    first_column = head.token or 0
     picked = [at for at, _ in places]
     count, width = token_btk.shape[1], min(head.longest_span, token_btk.shape[1])
     legal = np.zeros((len(places), count, width), dtype=np.bool_)
@@ -74,7 +72,7 @@ def _point_losses(
         for first, more in targets.points[own].spans:
             if more < width:
                 right[at, first, more] = legal[at, first, more] = True
-    scores = _span_scores(token_btk[picked][..., head.token : head.token + 3], width)
+    scores = _span_scores(token_btk[picked][..., first_column : first_column + 3], width)
     minus = torch.finfo(scores.dtype).min
     device = scores.device
     scores = scores.masked_fill(~torch.from_numpy(legal).to(device), minus).flatten(1)
@@ -134,9 +132,12 @@ def teacher_loss(
                 said, wanted, log_target=True, reduction="batchmean"
             )
         elif targets.problem.mode == "multilabel":
-            total = total + functional.binary_cross_entropy_with_logits(
-                ours, torch.sigmoid(theirs), reduction="none"
-            ).sum(1).mean()
+            total = (
+                total
+                + functional.binary_cross_entropy_with_logits(ours, torch.sigmoid(theirs), reduction="none")
+                .sum(1)
+                .mean()
+            )
         elif ours.shape[1]:
             total = total + functional.mse_loss(ours, theirs)
         if targets.head.token is not None and teacher_btk is not None:

@@ -1,7 +1,7 @@
 """Inputs and targets as the loop needs them: tokens per row, and what each head should say.
 
-Spans become the set of (first token, length) pairs that say the right value; a value that stands nowhere in the
-input teaches nothing (it cannot be pointed at), and how many such rows there were is kept.
+Spans become the set of (first token, length) pairs that say the right value; a value that stands nowhere in
+the input teaches nothing (it cannot be pointed at), and how many such rows there were is kept.
 
 Shapes: n rows, k columns of a head.
 """
@@ -19,11 +19,10 @@ from understudy.calls.call import ABSENT, UNKNOWN, InputParts
 from understudy.errors import DataError
 from understudy.runtime.heads import Head, NumberScale
 from understudy.runtime.tokens import Tokenised, Tokeniser
-from understudy.students.targets import Targets
 from understudy.task.problem import Problem
 from understudy.text.numbers import locate_numbers
 from understudy.text.spans import is_whole_word, locate_all
-from understudy.training.target_arrays import class_targets, label_targets, number_scale
+from understudy.training.target_arrays import FieldTargets, class_targets, label_targets, number_scale
 
 __all__ = ["HeadTargets", "PointTarget", "TrainingRows", "prepare_rows"]
 
@@ -98,7 +97,7 @@ class TrainingRows:
 
 def prepare_rows(
     inputs: Sequence[InputParts],
-    targets: Sequence[Targets],
+    targets: Sequence[FieldTargets],
     tokeniser: Tokeniser,
     sample_weight: npt.NDArray[np.float64] | None,
 ) -> TrainingRows:
@@ -132,12 +131,10 @@ def prepare_rows(
         row_at = made.head.row[1]
         heads.append(made)
     lookup = tuple({int(row): at for at, row in enumerate(head.rows)} for head in heads)
-    return TrainingRows(
-        inputs, tokens, weights.astype(np.float32), tuple(heads), row_at, token_at, lookup
-    )
+    return TrainingRows(inputs, tokens, weights.astype(np.float32), tuple(heads), row_at, token_at, lookup)
 
 
-def _dense_targets(target: Targets, known: npt.NDArray[np.int64], row_at: int) -> HeadTargets:
+def _dense_targets(target: FieldTargets, known: npt.NDArray[np.int64], row_at: int) -> HeadTargets:
     mode = target.problem.mode
     scale: NumberScale | None = None
     if mode == "classify":
@@ -152,7 +149,7 @@ def _dense_targets(target: Targets, known: npt.NDArray[np.int64], row_at: int) -
 
 
 def _point_targets(
-    target: Targets,
+    target: FieldTargets,
     known: npt.NDArray[np.int64],
     inputs: Sequence[InputParts],
     tokens: list[Tokenised],
@@ -204,7 +201,7 @@ def _places(problem: Problem, value: Any, parts: InputParts) -> list[tuple[int, 
 
 
 def _token_span(tokens: Tokenised, place: tuple[int, int, int]) -> tuple[int, int] | None:
-    """First token and length - 1 of the tokens that cover the characters, or ``None`` if they were cut off."""
+    """First token and length - 1 of the tokens that cover the characters; ``None`` if they were cut off."""
     part, start, end = place
     own = np.flatnonzero(
         (tokens.part == part) & (tokens.offsets[:, 0] < end) & (tokens.offsets[:, 1] > start)

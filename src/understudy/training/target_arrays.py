@@ -5,19 +5,55 @@ Shapes: n rows (all known), k classes or labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
 import numpy as np
 import numpy.typing as npt
 
 from understudy.errors import DataError
 from understudy.runtime.heads import NumberScale
-from understudy.students.targets import Targets
+from understudy.task.problem import Problem
 
-__all__ = ["class_targets", "label_targets", "number_scale"]
+__all__ = ["FieldTargets", "class_targets", "label_targets", "number_scale"]
 
 Float64 = npt.NDArray[np.float64]
 
 
-def class_targets(target: Targets) -> Float64:
+class FieldTargets(Protocol):
+    """What this layer asks of a field's targets (``students.targets.Targets`` is one)."""
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+        ...
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """A value per row, or UNKNOWN."""
+        ...
+
+    @property
+    def soft(self) -> Float64 | None:
+        """The teacher's probabilities (n, k), rows of NaN where unknown, or ``None``."""
+        ...
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which rows teach, shape (n,)."""
+        ...
+
+    @property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """The class index per row, shape (n,); -1 where unknown."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Self:
+        """The targets of some rows."""
+        ...
+
+
+def class_targets(target: FieldTargets) -> Float64:
     """Probabilities (n, k): the log's soft targets where it has them, else 1 for the known class.
 
     Raises
@@ -42,13 +78,13 @@ def class_targets(target: Targets) -> Float64:
     return out
 
 
-def label_targets(target: Targets) -> Float64:
+def label_targets(target: FieldTargets) -> Float64:
     """1 where a row's set holds the label, else 0: shape (n, k)."""
     values = target.problem.values
     return np.array([[float(value in (row or ())) for value in values] for row in target.values])
 
 
-def number_scale(target: Targets) -> tuple[Float64, NumberScale]:
+def number_scale(target: FieldTargets) -> tuple[Float64, NumberScale]:
     """Standardised numbers (n,) and the scale that brings them back.
 
     Raises

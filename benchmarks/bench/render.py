@@ -1,0 +1,205 @@
+"""Results as a page: what was to be reached, what was measured, beside the peers, on which machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.claims import CLAIMS, Claim, Figures, share_text
+
+__all__ = ["peer_table", "render_page", "verdict_table"]
+
+_PEERS = {
+    "peer_tracer": "TRACER",
+    "peer_model2vec": "model2vec",
+    "peer_setfit_8shot": "SetFit, 8 a class",
+    "peer_setfit_limited": "SetFit, all rows, few steps",
+}
+_OURS = {
+    "banking_linear": "linear",
+    "banking_frozen": "frozen",
+    "banking_distilled": "distilled",
+    "cover_quick": "learn, quick rungs",
+}
+_BUSY = 0.5
+_HEAD = (
+    "Written by `python benchmarks/ladder.py`; do not edit. Every row was measured on the same "
+    "machine, one at a time, in a process of its own. Peers run in environments of their own (`python "
+    "benchmarks/peers/setup.py`) and are called as their documentation says."
+)
+_HOW = (
+    "Per answer: one text at a time, one thread. Cold start: from starting the interpreter to the "
+    "first answer, median of three with warm disk caches. Process memory: resident after the first "
+    "answer. Brackets are 95 % intervals (shares: Wilson; F1: bootstrap over records). F1 counts "
+    "entities over the keys that the reference answers; banking77_qwen7b is the mean over five seeded "
+    "80/20 splits."
+)
+_PEER_NOTES = (
+    "TRACER's time includes embedding the calls, which its users have to bring; its size includes the "
+    "encoder that it needs to answer texts. It was given only the target .95 and no gradient "
+    "boosting, which makes it faster than its defaults. model2vec and SetFit have no gate, so no "
+    "coverage. SetFit was limited as its name in the table says; all pairs of 10,003 "
+    "calls (about 50 million) were not tried."
+)
+
+
+def _figure(value: Any, claim: Claim) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return f"{claim.show(value['share'])} [{claim.show(value['low'])}, {claim.show(value['high'])}]"
+    return claim.show(value)
+
+
+def verdict_table(figures: Figures) -> list[str]:
+    """Markdown lines: one per claim."""
+    out = ["| what | figure | reference | to reach | measured | verdict |", "|---|---|---|---|---|---|"]
+    for claim in CLAIMS:
+        floor = claim.floor(figures)
+        to_reach = "-" if floor is None else f"{'≥' if claim.is_more_better else '≤'} {claim.show(floor)}"
+        measured = _figure(claim.measured(figures), claim)
+        cells = (claim.what, claim.figure, claim.reference or "-", to_reach, measured, claim.verdict(figures))
+        out.append(f"| {' | '.join(cells)} |")
+    return out
+
+
+_COLUMNS: tuple[tuple[str, str, Any], ...] = (
+    ("test accuracy", "accuracy", share_text),
+    ("fit, s", "fit_s", "{:.1f}".format),
+    ("fit, CPU s", "fit_cpu_s", "{:.1f}".format),
+    ("size, MB", "size_bytes", lambda value: f"{value / 1e6:.1f}"),
+    ("ms per answer", "ms_per_answer", "{:.3f}".format),
+    ("cold start, s", "cold_s", "{:.2f}".format),
+    ("serving process, MB", "resident_mb", "{:.0f}".format),
+    ("fitting process, peak MB", "fit_peak_mb", "{:.0f}".format),
+    ("coverage at 95 %", "coverage", share_text),
+    ("agreement among answered", "agreement_answered", share_text),
+)
+
+
+def _number(figures: Mapping[str, Any], key: str) -> float | None:
+    found = figures.get(key)
+    if isinstance(found, Mapping):
+        found = found["share"]
+    return None if found is None else float(found)
+
+
+def peer_table(figures: Figures) -> list[str]:
+    """Markdown lines: our rungs and the peers, figure by figure."""
+    rows = [(key, name) for key, name in (_OURS | _PEERS).items() if key in figures]
+    heads = ["banking77_gold", *(head for head, _, _ in _COLUMNS)]
+    out = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for key, name in rows:
+        shown = name if key in _PEERS else f"**understudy {name}**"
+        found = [(_number(figures[key], column), show) for _, column, show in _COLUMNS]
+        out.append(
+            f"| {' | '.join([shown, *('-' if value is None else show(value) for value, show in found)])} |"
+        )
+    return out
+
+
+def ratio_table(figures: Figures) -> list[str]:
+    """Markdown lines: our figure divided by the peer's, for each pair that has both."""
+    peers = [key for key in _PEERS if key in figures]
+    heads = ["ours / peer", *(head for head, _, _ in _COLUMNS)]
+    out = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for own in (key for key in _OURS if key in figures):
+        for peer in peers:
+            cells = [f"{_OURS[own]} / {_PEERS[peer]}"]
+            for _, column, _ in _COLUMNS:
+                left, right = _number(figures[own], column), _number(figures[peer], column)
+                cells.append("-" if left is None or not right else f"{left / right:.2g}")
+            out.append(f"| {' | '.join(cells)} |")
+    return out
+
+
+def _machine_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    machine = results[-1]["machine"]
+    memory = "" if machine["memory_gb"] is None else f", {machine['memory_gb']:.0f} GB of memory"
+    versions = ", ".join(f"{name} {found}" for name, found in results[-1]["packages"].items())
+    peers = ", ".join(
+        f"{one['name'].removeprefix('peer_')} {one['figures']['version']}"
+        for one in results
+        if "version" in one["figures"]
+    )
+    return [
+        (
+            f"Machine: {machine['cores']} cores of {machine['processor'] or 'an unknown processor'}{memory}, "
+            f"{machine['system']}. Python {machine['python']}, {versions}. Peers: {peers or 'not run'}."
+        ),
+    ]
+
+
+def _notes(results: Sequence[Mapping[str, Any]], stale: Sequence[str]) -> list[str]:
+    busy = [
+        one["name"]
+        for one in results
+        if one.get("load") is not None and one["load"] > _BUSY * one["machine"]["cores"]
+    ]
+    out = []
+    if busy:
+        out.append(
+            "Measured while other work ran on the machine, so their times are too long: "
+            f"{', '.join(f'`{name}`' for name in busy)}."
+        )
+    if stale:
+        out.append(
+            f"Measured on an earlier state of the code: {', '.join(f'`{name}`' for name in stale)}. "
+            "Run `python benchmarks/ladder.py` to bring them up to date."
+        )
+    failed = {one["name"]: one["error"] for one in results if one.get("error")}
+    out += [f"`{name}` failed: {reason}" for name, reason in failed.items()]
+    return out
+
+
+_SENTENCES = (
+    ("cover_quick", "sentence", "banking77_gold, quick rungs"),
+    ("cover_full", "sentence", "banking77_gold, tuned rungs"),
+    ("qwen_certificates", "teacher_sentence", "banking77_qwen7b, learnt from the teacher, agreement"),
+    ("qwen_certificates", "teacher_gold_sentence", "banking77_qwen7b, learnt from the teacher, against gold"),
+    ("qwen_certificates", "gold_sentence", "banking77_qwen7b, learnt from gold"),
+    ("qwen_certificates", "gold_gold_sentence", "banking77_qwen7b, learnt from gold, against gold"),
+    ("esnli_tuned", "sentence", "esnli_palm540b"),
+    ("esnli_tuned", "sentence_at_85", "esnli_palm540b, target .85"),
+    ("cqa_no", "sentence", "cqa_palm540b"),
+)
+
+
+def _sentences(figures: Figures) -> list[str]:
+    found = [(name, figures.get(row, {}).get(key)) for row, key, name in _SENTENCES]
+    return [f"- {name}: {sentence}" for name, sentence in found if sentence]
+
+
+def render_page(results: Sequence[Mapping[str, Any]], stale: Sequence[str]) -> str:
+    """The whole page from the newest result of each row."""
+    figures = {one["name"]: one["figures"] for one in results}
+    lines = [
+        "# Benchmarks",
+        "",
+        _HEAD,
+        "",
+        *_machine_lines(results),
+        "",
+        *(line for note in _notes(results, stale) for line in (note, "")),
+        "## What was to be reached",
+        "",
+        *verdict_table(figures),
+        "",
+        _HOW,
+        "",
+        "## Beside the peers",
+        "",
+        *peer_table(figures),
+        "",
+        _PEER_NOTES,
+        "",
+        *ratio_table(figures),
+        "",
+        "## What the certificates say",
+        "",
+        *(_sentences(figures) or ["None was measured."]),
+        "",
+    ]
+    return "\n".join(lines)
