@@ -11,7 +11,9 @@ HEAVY = ("torch", "transformers", "sklearn", "scipy", "polars", "onnx", "cleanla
 
 
 def loaded_after(code: str) -> set[str]:
-    script = f"{code}\nimport sys\nprint(' '.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    script = (
+        f"{code}\nimport sys\nprint(' '.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 

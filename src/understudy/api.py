@@ -128,7 +128,7 @@ def learn(
     else:
         report("reading calls")
         data, inspected = read_log(
-            calls,  # type: ignore[arg-type]  # the pair was taken above
+            calls,
             task=task,
             mapping=mapping,
             log_format=log_format,
@@ -177,7 +177,7 @@ def _run(
         delta = options.delta * (1 - LOOKUP_DELTA_SHARE if lookup.student is not None else 1)
         report("certifying the artefact on calls that no choice has seen")
         gate = certify_gate(data, options)
-        built = certify_build(scratch, manifest, data, options, state, state.best, gate, delta)
+        built = certify_build(scratch, manifest, options, state, state.best, gate, delta)
         facts = conclude(
             data, inspected, options, state, built, lookup, teacher_usd, delta, time.perf_counter() - start
         )
@@ -211,4 +211,3 @@ def _write(built: Built, facts: dict[str, Any], out: Path, report: Reporter) -> 
     publish(built, target, files, manifest)
     report(f"wrote {target}")
     return LearnResult(facts, target, is_certified)
-

@@ -117,7 +117,7 @@ def evaluate(
             given=f"split {split!r}" if split else None,
             todo="check --split against the log's own names of splits",
         )
-    shares = {which: {} for which, _ in counts.tallies}
+    shares: dict[str, dict[str, Any]] = {which: {} for which, _ in counts.tallies}
     for (which, name), tally in counts.tallies.items():
         shares[which][name] = tally.figures()
     return {
@@ -187,12 +187,22 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
         f"(95 % interval {format_share(coverage['low'])} to {format_share(coverage['high'])})"
     )
     table = Table(box=None, pad_edge=False)
-    for name in ("compared with", "what", "calls", "right, all", "right, answered", "95 % interval", "answered"):
+    for name in (
+        "compared with",
+        "what",
+        "calls",
+        "right, all",
+        "right, answered",
+        "95 % interval",
+        "answered",
+    ):
         table.add_column(name, justify="left" if name in ("compared with", "what") else "right")
     for which in ("teacher", "gold"):
         for name, row in sorted(figures.get(which, {}).items(), key=lambda item: item[0] != "record"):
             served = row["answered"]
-            interval = "-" if served is None else f"{format_share(served['low'])} - {format_share(served['high'])}"
+            interval = (
+                "-" if served is None else f"{format_share(served['low'])} - {format_share(served['high'])}"
+            )
             table.add_row(
                 which,
                 name,

@@ -92,9 +92,16 @@ def test_a_shared_word_is_no_template() -> None:
 
 
 def test_batch_files_are_joined(tmp_path: Path) -> None:
-    asked = [{"custom_id": f"r{at}", "method": "POST", "body": request(text)} for at, text in enumerate(TEXTS)]
+    asked = [
+        {"custom_id": f"r{at}", "method": "POST", "body": request(text)} for at, text in enumerate(TEXTS)
+    ]
     answered = [
-        {"id": f"b{at}", "custom_id": f"r{at}", "response": {"status_code": 200, "body": response("x")}, "error": None}
+        {
+            "id": f"b{at}",
+            "custom_id": f"r{at}",
+            "response": {"status_code": 200, "body": response("x")},
+            "error": None,
+        }
         for at in (3, 0, 1)
     ]
     answered.append({"custom_id": "r2", "response": {"status_code": 500, "body": {}}, "error": None})
@@ -143,7 +150,10 @@ def test_structured_answers_come_out_parsed(tmp_path: Path) -> None:
         {"request": request("b", tools=two), "response": response(tool)},
         {"request": request("c", **schema), "response": response('{"queue": null}')},
         {"request": request("d", **schema), "response": response('{"queue": nu')},
-        {"request": request("e"), "response": response({"role": "assistant", "content": None, "refusal": "No."})},
+        {
+            "request": request("e"),
+            "response": response({"role": "assistant", "content": None, "refusal": "No."}),
+        },
     ]
     calls, _ = read(write(tmp_path / "a.jsonl", rows))
     assert [call.output for call in calls] == [
@@ -192,7 +202,11 @@ def test_bad_chat_records_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_conversation_becomes_one_text(tmp_path: Path) -> None:
-    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}, {"role": "user", "content": "help"}]
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "yes?"},
+        {"role": "user", "content": "help"},
+    ]
     calls, _ = read(write(tmp_path / "a.jsonl", [{"messages": turns, "output": "x"}]))
     assert calls[0].input == "user: hi\nassistant: yes?\nuser: help"
 

@@ -136,10 +136,16 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 
 
 def test_mapping(tmp_path: Path) -> None:
-    rows = [{"q": {"text": "hello"}, "label.x": "a", "meta": {"who": "m"}}, {"q": {"text": "you"}, "label.x": None}]
+    rows = [
+        {"q": {"text": "hello"}, "label.x": "a", "meta": {"who": "m"}},
+        {"q": {"text": "you"}, "label.x": None},
+    ]
     path = write(tmp_path / "a.jsonl", rows)
     calls, _ = read(path, mapping={"input": "q.text", "output": "label.x", "model": "meta.who"})
-    assert [(call.input, call.output, call.model) for call in calls] == [("hello", "a", "m"), ("you", None, None)]
+    assert [(call.input, call.output, call.model) for call in calls] == [
+        ("hello", "a", "m"),
+        ("you", None, None),
+    ]
 
 
 def test_mapping_of_several_input_columns(tmp_path: Path) -> None:
@@ -195,7 +201,9 @@ def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerows([["input", "output", "gold", "note"], ["a, b", "3", "x", ""], ["line\nbreak", "", "y", "n"]])
+        writer.writerows(
+            [["input", "output", "gold", "note"], ["a, b", "3", "x", ""], ["line\nbreak", "", "y", "n"]]
+        )
         file.write("too,many,cells,in,here\nz,4.5,,\n")
     calls, report = read(path)
     assert [(call.input, call.output, call.gold) for call in calls] == [
@@ -253,7 +261,11 @@ def test_any_bytes_are_calls_or_counted(tmp_path_factory: pytest.TempPathFactory
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )

@@ -21,13 +21,22 @@ from understudy.errors import ConfigError, DataError
 from understudy.ladder.folds import CertifyGate
 from understudy.ladder.result import LearnResult
 
-QUEUES = {"delivery": "parcel late courier", "billing": "charged twice invoice", "account": "password login email"}
+QUEUES = {
+    "delivery": "parcel late courier",
+    "billing": "charged twice invoice",
+    "account": "password login email",
+}
 
 
-def write_log(path: Path, count: int = 700, *, noise: float = 0.02, seed: int = 0, gold: bool = False) -> Path:
+def write_log(
+    path: Path, count: int = 700, *, noise: float = 0.02, seed: int = 0, gold: bool = False
+) -> Path:
     """Made-up messages whose words tell the queue, with a share of random answers."""
     rng = np.random.default_rng(seed)
-    names, filler = list(QUEUES), "please now today my the this order thing again help with about from week".split()
+    names, filler = (
+        list(QUEUES),
+        "please now today my the this order thing again help with about from week".split(),
+    )
     with path.open("w", encoding="utf-8") as stream:
         for at in range(count):
             queue = names[rng.integers(3)]
@@ -46,7 +55,12 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearnResult:
     folder = tmp_path_factory.mktemp("learnt")
     log = write_log(folder / "calls.jsonl", gold=True)
     return understudy.learn(
-        log, out=folder / "artefact", rungs="linear", target=0.9, cache=folder / "cache", teacher_price="0.001"
+        log,
+        out=folder / "artefact",
+        rungs="linear",
+        target=0.9,
+        cache=folder / "cache",
+        teacher_price="0.001",
     )
 
 
@@ -63,7 +77,10 @@ def test_an_easy_task_is_certified_and_answers(learnt: LearnResult) -> None:
 
 def test_the_facts_are_json_and_complete(learnt: LearnResult) -> None:
     facts = json.loads(learnt.to_json())
-    assert facts["data"]["n_train"] + facts["data"]["n_select"] + facts["data"]["n_certify"] <= facts["data"]["n_calls"]
+    assert (
+        facts["data"]["n_train"] + facts["data"]["n_select"] + facts["data"]["n_certify"]
+        <= facts["data"]["n_calls"]
+    )
     assert facts["gold_certificate"]["sentence"]
     assert facts["breakeven"]["calls"] > 0
     assert facts["rungs"][0]["float_agreement"] >= 0.99
@@ -77,7 +94,9 @@ def test_same_bits_in_any_batch_process_and_folder(learnt: LearnResult, tmp_path
     model = understudy.load(learnt.folder)
     whole = [(one.value, one.confidence.hex()) for one in model.answer_batch(texts)]
     for size in (1, 7, 64):
-        pieces = [one for at in range(0, len(texts), size) for one in model.answer_batch(texts[at : at + size])]
+        pieces = [
+            one for at in range(0, len(texts), size) for one in model.answer_batch(texts[at : at + size])
+        ]
         assert [(one.value, one.confidence.hex()) for one in pieces] == whole
     copy = tmp_path / "copy"
     shutil.copytree(learnt.folder, copy)
@@ -87,7 +106,12 @@ def test_same_bits_in_any_batch_process_and_folder(learnt: LearnResult, tmp_path
         "print(json.dumps([(a.value, a.confidence.hex()) for a in model.answer_batch(json.load(sys.stdin))]))"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", script, str(copy)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(copy)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(4)
     ]
     for process in running:
@@ -153,7 +177,9 @@ def test_a_required_text_field_defers_every_record_and_says_why(tmp_path: Path) 
     with log.open("w") as stream:
         for row in map(json.loads, write_log(tmp_path / "plain.jsonl", 400).read_text().splitlines()):
             prose = " ".join(rng.choice(list("abcdefgh"), 12))
-            stream.write(json.dumps({"input": row["input"], "output": {"queue": row["output"], "why": prose}}) + "\n")
+            stream.write(
+                json.dumps({"input": row["input"], "output": {"queue": row["output"], "why": prose}}) + "\n"
+            )
     result = understudy.learn(log, out=tmp_path / "a", rungs="linear", target=0.8, cache=None)
     answer = result.load().answer("my parcel is late, courier")
     assert not answer.is_answered
@@ -176,7 +202,9 @@ def test_repeated_inputs_are_looked_up_under_a_certificate_of_their_own(tmp_path
 
 def test_gold_is_learnt_and_certified_apart_from_the_teacher(tmp_path: Path) -> None:
     log = write_log(tmp_path / "calls.jsonl", 900, noise=0.3, gold=True)
-    gold = understudy.learn(log, out=tmp_path / "gold", rungs="linear", target=0.9, learn_from="gold", cache=None)
+    gold = understudy.learn(
+        log, out=tmp_path / "gold", rungs="linear", target=0.9, learn_from="gold", cache=None
+    )
     teacher = understudy.learn(log, out=tmp_path / "teacher", rungs="linear", target=0.9, cache=None)
     assert gold.is_certified
     assert gold.facts["certificate"]["reference"] == "gold"
@@ -232,7 +260,9 @@ def bad_logs() -> dict[str, list[str]]:
         "one class": [call({"input": f"text {at}", "output": "yes"}) for at in range(50)],
         "no answers": [call({"input": f"text {at}"}) for at in range(50)],
         "broken lines": ["{not json", "[1, 2", "\x00\x00"],
-        "only text": [call({"input": f"text {at}", "output": f"free {at} prose {at * 7} words"}) for at in range(80)],
+        "only text": [
+            call({"input": f"text {at}", "output": f"free {at} prose {at * 7} words"}) for at in range(80)
+        ],
         "two calls": [call({"input": "a", "output": "x"}), call({"input": "b", "output": "y"})],
     }
 
@@ -257,7 +287,16 @@ def test_hostile_texts_are_learnt_from_and_answered(tmp_path: Path) -> None:
     with log.open("w", encoding="utf-8") as stream:
         for at in range(400):
             label = "yes" if at % 2 else "no"
-            stream.write(json.dumps({"id": "same", "input": f"{odd[rng.integers(8)]} {label}word {at * 7919}", "output": label}) + "\n")
+            stream.write(
+                json.dumps(
+                    {
+                        "id": "same",
+                        "input": f"{odd[rng.integers(8)]} {label}word {at * 7919}",
+                        "output": label,
+                    }
+                )
+                + "\n"
+            )
     result = understudy.learn(log, out=tmp_path / "a", rungs="linear", target=0.8, cache=None)
     assert result.is_certified
     assert "<script>alert" not in (result.folder / "report.html").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from understudy.certify.useful_no import explain_failure
 from understudy.economics.breakeven import break_even
 from understudy.economics.curve import fit_learning_curve
 
-TOPICS = (  # noqa: SIM905
+TOPICS = (
     "activate_my_card age_limit apple_pay_or_google_pay atm_support automatic_top_up "
     "balance_not_updated beneficiary_not_allowed cancel_transfer card_about_to_expire "
     "card_acceptance card_arrival card_delivery_estimate card_linking card_not_working "

@@ -212,3 +212,11 @@ def test_charts_have_titles_for_screen_readers(name: str) -> None:
     assert len(charts) >= 8
     assert all(re.search(r"<title>[^<]+</title><desc>[^<]*</desc>", one) for one in charts)
     assert all(not re.search(r'="(nan|-?inf)"|[ ,"]nan', one) for one in charts)
+
+
+def test_fields_that_hold_are_named_in_a_no() -> None:
+    facts = record_facts()
+    facts["certificate"]["is_certified"] = False
+    shown = _text(render_report(facts))
+    assert "Usable one by one, each certified by itself: queue (" in shown
+    assert "refund_amount (" not in shown

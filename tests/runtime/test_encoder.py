@@ -22,7 +22,9 @@ MODES = frozenset({"classify", "multilabel", "point", "regress"})
 
 def some_inputs(count: int, seed: int = 3) -> list[tuple[str, ...]]:
     random = np.random.default_rng(seed)
-    return [(" ".join(random.choice(WORDS, size=random.integers(0, 30))) + f" AB{at}",) for at in range(count)]
+    return [
+        (" ".join(random.choice(WORDS, size=random.integers(0, 30))) + f" AB{at}",) for at in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")

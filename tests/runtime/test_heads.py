@@ -40,5 +40,7 @@ def test_numbers_are_rounded_where_all_were_whole_and_sure_where_errors_were_sma
 
 
 def test_a_head_survives_json() -> None:
-    head = Head(row=(2, 4), token=3, longest_span=7, is_snapped=True, scale=NumberScale(1.0, 2.0, False, (0.5,)))
+    head = Head(
+        row=(2, 4), token=3, longest_span=7, is_snapped=True, scale=NumberScale(1.0, 2.0, False, (0.5,))
+    )
     assert Head.from_dict(head.to_dict()) == head

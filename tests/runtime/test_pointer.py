@@ -83,7 +83,11 @@ def test_with_nothing_to_point_at_the_answer_is_unsure() -> None:
 
 def test_snapping_keeps_words_whole() -> None:
     tokens = Tokenised(
-        np.arange(3), np.zeros(3, int), np.zeros(3, int), np.array([(0, 2), (2, 4), (5, 6)]), is_truncated=False
+        np.arange(3),
+        np.zeros(3, int),
+        np.zeros(3, int),
+        np.array([(0, 2), (2, 4), (5, 6)]),
+        is_truncated=False,
     )
     borders = span_borders(tokens, ("abcd 订单",), is_snapped=True)
     assert borders.may_begin.tolist() == [True, False, True]

@@ -38,7 +38,12 @@ def stage(name: str, members: tuple[str, ...], floor: float | None = None) -> St
 
 def test_a_cascade_asks_the_dear_component_only_for_unsure_inputs() -> None:
     cheap, dear = Fixed({"x": 0.99, "y": 0.6}), Fixed({"y": 0.1})
-    cascade = Cascade([CHOICE], [True], [stage("cheap", ("cheap",), 0.9), stage("dear", ("dear",))], {"cheap": cheap, "dear": dear})
+    cascade = Cascade(
+        [CHOICE],
+        [True],
+        [stage("cheap", ("cheap",), 0.9), stage("dear", ("dear",))],
+        {"cheap": cheap, "dear": dear},
+    )
     found = cascade.predict([("x",), ("y",)])
     assert found.fields[0].values == ["a", "b"]
     assert found.stage.tolist() == [0, 1]
@@ -55,7 +60,9 @@ def test_a_shared_member_runs_once() -> None:
 
 def test_calibration_keeps_the_value_and_moves_the_confidence() -> None:
     scores = np.array([[0.7, 0.3]])
-    sharper = apply_calibration(CHOICE, FieldPrediction(["a"], np.array([0.7]), scores), FieldCalibration(slope=2.0))
+    sharper = apply_calibration(
+        CHOICE, FieldPrediction(["a"], np.array([0.7]), scores), FieldCalibration(slope=2.0)
+    )
     assert sharper.values == ["a"]
     assert sharper.confidence[0] == pytest.approx(0.49 / 0.58)
 

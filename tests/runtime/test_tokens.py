@@ -39,7 +39,11 @@ def test_three_parts_are_told_apart(tokeniser: Tokeniser) -> None:
 def test_offsets_copy_the_text(tokeniser: Tokeniser) -> None:
     parts = ("Where is ORDER 订单 a1?", "The Dog")
     made = tokeniser(parts)
-    copied = [parts[part][start:end] for part, (start, end) in zip(made.part, made.offsets, strict=True) if part >= 0]
+    copied = [
+        parts[part][start:end]
+        for part, (start, end) in zip(made.part, made.offsets, strict=True)
+        if part >= 0
+    ]
     assert copied == ["Where", "is", "ORDER", "订", "单", "a", "1", "?", "The", "Dog"]
 
 

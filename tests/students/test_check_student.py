@@ -26,14 +26,25 @@ def test_lookup_keeps_its_part_of_the_contract(tmp_path: Path) -> None:
     found = student.predict_fields([inputs[row] for row in known])[0]
     hits = [row for row, sure in zip(known, found.confidence, strict=True) if sure > 0]
     assert hits
-    assert all(targets[0].values[row] == value for row, value, sure in zip(known, found.values, found.confidence, strict=True) if sure > 0)
+    assert all(
+        targets[0].values[row] == value
+        for row, value, sure in zip(known, found.values, found.confidence, strict=True)
+        if sure > 0
+    )
     assert student.predict_fields(["never seen"])[0].confidence[0] == 0
 
 
 class Forgetful(LinearStudent):
     """Stores a changed setting."""
 
-    def __init__(self, strength: float = 2.0, min_count: int = 2, max_features: int = 40_000, max_calls: int = 120_000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        strength: float = 2.0,
+        min_count: int = 2,
+        max_features: int = 40_000,
+        max_calls: int = 120_000,
+        seed: int = 0,
+    ) -> None:
         super().__init__(strength + 1, min_count, max_features, max_calls, seed)
 
 
@@ -41,7 +52,10 @@ class Unsure(LinearStudent):
     """Confidences beyond 1."""
 
     def predict_fields(self, inputs: Sequence[Any]) -> list[FieldPrediction]:
-        return [FieldPrediction(one.values, one.confidence + 1, one.scores) for one in super().predict_fields(inputs)]
+        return [
+            FieldPrediction(one.values, one.confidence + 1, one.scores)
+            for one in super().predict_fields(inputs)
+        ]
 
 
 class NotRepeatable(LinearStudent):

@@ -49,9 +49,13 @@ def test_folds_do_not_embed_a_text_twice(tiny_base: Path, monkeypatch: pytest.Mo
 
 def test_missing_classes_null_and_absent(tiny_base: Path) -> None:
     values = ("a", "b", "never", None, ABSENT)
-    problem = Problem(Field("queue", "choice", ("a", "b", "never"), nullable=True, optional=True), "classify", values)
+    problem = Problem(
+        Field("queue", "choice", ("a", "b", "never"), nullable=True, optional=True), "classify", values
+    )
     texts = ["red shirt", "blue dog", "my invoice", "the office", "unknown"] * 6
-    student = FrozenStudent(str(tiny_base)).fit(texts, [Targets(problem, ["a", "b", None, ABSENT, UNKNOWN] * 6)])
+    student = FrozenStudent(str(tiny_base)).fit(
+        texts, [Targets(problem, ["a", "b", None, ABSENT, UNKNOWN] * 6)]
+    )
     found = student.predict_fields(texts[:4])[0]
     assert found.values == ["a", "b", None, ABSENT]
     assert found.scores is not None
@@ -74,8 +78,12 @@ def test_a_single_known_row_is_enough_and_none_is_refused(tiny_base: Path) -> No
 def test_weights_decide_between_contradicting_rows(tiny_base: Path) -> None:
     texts, labels = ["red shirt"] * 20 + ["blue dog"] * 20, ["a", "b"] * 10 + ["b"] * 20
     weights = np.array([10.0, 0.1] * 10 + [1.0] * 20)
-    assert FrozenStudent(str(tiny_base)).fit(texts, labels, sample_weight=weights).predict(["red shirt"]) == ["a"]
-    assert FrozenStudent(str(tiny_base)).fit(texts, labels, sample_weight=11 - weights).predict(["red shirt"]) == ["b"]
+    assert FrozenStudent(str(tiny_base)).fit(texts, labels, sample_weight=weights).predict(["red shirt"]) == [
+        "a"
+    ]
+    assert FrozenStudent(str(tiny_base)).fit(texts, labels, sample_weight=11 - weights).predict(
+        ["red shirt"]
+    ) == ["b"]
 
 
 def test_a_family_that_cannot_be_frozen_is_named(tmp_path: Path) -> None:

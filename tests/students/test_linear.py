@@ -53,7 +53,9 @@ def test_soft_targets_move_probabilities() -> None:
     soft = np.tile([0.8, 0.2], (60, 1))
     model = LinearStudent().fit(inputs, [Targets(problem, ["yes"] * 60, soft)])
     hard = LinearStudent().fit(inputs, [Targets(problem, ["yes"] * 60)])
-    assert 0.5 < model.predict_proba(["same words here"])[0, 0] < hard.predict_proba(["same words here"])[0, 0]
+    assert (
+        0.5 < model.predict_proba(["same words here"])[0, 0] < hard.predict_proba(["same words here"])[0, 0]
+    )
 
 
 def test_spans_are_copied_verbatim_and_numbers_parsed(tmp_path: Path) -> None:
@@ -62,7 +64,9 @@ def test_spans_are_copied_verbatim_and_numbers_parsed(tmp_path: Path) -> None:
     for _ in range(120):
         code, amount = f"AB{rng.integers(100, 999)}", int(rng.integers(10, 99))
         has = rng.random() < 0.7
-        inputs.append((f"order {code} please refund {amount}.50 today" if has else "hello, any news of my thing",))
+        inputs.append(
+            (f"order {code} please refund {amount}.50 today" if has else "hello, any news of my thing",)
+        )
         ids.append(code if has else None)
         sums.append(amount + 0.5 if has else None)
     targets = [
@@ -77,7 +81,9 @@ def test_spans_are_copied_verbatim_and_numbers_parsed(tmp_path: Path) -> None:
 
 def test_rows_that_teach_nothing_are_left_out() -> None:
     values = [label if at % 3 else UNKNOWN for at, label in enumerate(LABELS)]
-    problem = Problem(Field("answer", "choice", ("red", "green", "blue")), "classify", ("red", "green", "blue"))
+    problem = Problem(
+        Field("answer", "choice", ("red", "green", "blue")), "classify", ("red", "green", "blue")
+    )
     model = LinearStudent().fit(COLOURS, [Targets(problem, values)])
     assert model.predict(["green grass"]) == ["green"]
 

@@ -48,8 +48,12 @@ def test_pairs_and_many_fields_of_which_rows_know_some(tiny_base: Path) -> None:
     inputs = [("the red shirt", "size 12"), ("a dog", "size 7"), ("blue shoe", "none")] * 6
     targets = [
         Targets(Problem(Field("size", "number", nullable=True), "point", (None,)), [12, 7.0, None] * 6),
-        Targets(Problem(Field("colour", "span", optional=True), "point", (ABSENT,)), ["red", ABSENT, UNKNOWN] * 6),
-        Targets(Problem(Field("kind", "choice", ("x", "y")), "classify", ("x", "y")), ["x", UNKNOWN, "y"] * 6),
+        Targets(
+            Problem(Field("colour", "span", optional=True), "point", (ABSENT,)), ["red", ABSENT, UNKNOWN] * 6
+        ),
+        Targets(
+            Problem(Field("kind", "choice", ("x", "y")), "classify", ("x", "y")), ["x", UNKNOWN, "y"] * 6
+        ),
     ]
     student = TunedStudent(str(tiny_base), epochs=25, encoder_rate=2e-3, head_rate=1e-2, batch_size=6)
     size, colour, kind = student.fit(inputs, targets).predict_fields(inputs[:3])

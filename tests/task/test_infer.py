@@ -26,7 +26,9 @@ def sentence(n: int = 12) -> str:
 
 def calls(outputs: list[Any], inputs: list[Any] | None = None) -> list[Call]:
     given = inputs or [sentence() for _ in outputs]
-    return [Call(f"c{at}", text, output) for at, (text, output) in enumerate(zip(given, outputs, strict=True))]
+    return [
+        Call(f"c{at}", text, output) for at, (text, output) in enumerate(zip(given, outputs, strict=True))
+    ]
 
 
 def only_field(outputs: list[Any], inputs: list[Any] | None = None) -> Field:
@@ -77,7 +79,9 @@ def test_types() -> None:
 
 
 def test_null_makes_nullable_and_a_missing_key_optional() -> None:
-    rows = [{"a": RNG.choice("xy"), "b": {"c": None if at % 3 else 1.5, "d": at % 2 == 0}} for at in range(90)]
+    rows = [
+        {"a": RNG.choice("xy"), "b": {"c": None if at % 3 else 1.5, "d": at % 2 == 0}} for at in range(90)
+    ]
     for row in rows[::2]:
         del row["a"]
     for outputs in (rows, [f"```json\n{json.dumps(row)}\n```" for row in rows]):

@@ -14,7 +14,9 @@ from understudy.task.field import Field, join_path, split_path
 from understudy.task.parse import OffSchema, OutputParser, flatten, parse_output, read_json_text
 from understudy.task.task import Task
 
-QUEUES = Task("t", (Field("answer", "choice", ("card_arrival", "card_arrival_late", "Other thing", 3, True)),))
+QUEUES = Task(
+    "t", (Field("answer", "choice", ("card_arrival", "card_arrival_late", "Other thing", 3, True)),)
+)
 FORM = Task(
     "form",
     (
@@ -26,7 +28,13 @@ FORM = Task(
         Field("reason", "text"),
     ),
 )
-GOOD = {"queue": "billing", "urgent": False, "order": {"id": "A1", "total": 3.5}, "tags": ["c", "a", "a"], "reason": "r"}
+GOOD = {
+    "queue": "billing",
+    "urgent": False,
+    "order": {"id": "A1", "total": 3.5},
+    "tags": ["c", "a", "a"],
+    "reason": "r",
+}
 
 
 def plain(raw: Any, *, lenient: bool = False) -> Any:
@@ -34,7 +42,9 @@ def plain(raw: Any, *, lenient: bool = False) -> Any:
     return parsed if isinstance(parsed, OffSchema) else parsed["answer"]
 
 
-@pytest.mark.parametrize("raw", ["card_arrival", ' "Card_Arrival". ', "```\ncard_arrival\n```", "`card_arrival`"])
+@pytest.mark.parametrize(
+    "raw", ["card_arrival", ' "Card_Arrival". ', "```\ncard_arrival\n```", "`card_arrival`"]
+)
 def test_forgiven_ways_to_write_a_label(raw: str) -> None:
     assert plain(raw) == "card_arrival"
 

@@ -17,7 +17,15 @@ from understudy.task.task import Task
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
 labels = st.lists(words | st.integers(-5, 5), min_size=1, max_size=4).map(tuple)
 fields = st.one_of(
-    st.builds(Field, words, st.sampled_from(["choice", "choices"]), labels, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(
+        Field,
+        words,
+        st.sampled_from(["choice", "choices"]),
+        labels,
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+    ),
     st.builds(Field, words, st.sampled_from(["span", "text", "boolean"]), nullable=st.booleans()),
     st.builds(Field, words, st.just("number"), tolerance=st.floats(0, 10)),
 )

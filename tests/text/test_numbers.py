@@ -32,4 +32,7 @@ def test_whole_numbers_round_trip(value: int) -> None:
 
 def test_numbers_are_found_with_their_places() -> None:
     text = "between 1,200.50 and 7"
-    assert [(text[one.start : one.end], one.value) for one in find_numbers(text)] == [("1,200.50", 1200.5), ("7", 7.0)]
+    assert [(text[one.start : one.end], one.value) for one in find_numbers(text)] == [
+        ("1,200.50", 1200.5),
+        ("7", 7.0),
+    ]

@@ -15,11 +15,13 @@ __all__ = ["answer_command"]
 @click.command("answer")
 @click.argument("artefact", type=click.Path(path_type=Path))
 @click.argument("source", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of to stdout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of to stdout."
+)
 @click.option("--resume", is_flag=True, help="With --out: go on after the lines that the file holds already.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def answer_command(artefact: Path, source: Path | None, out: Path | None, resume: bool, quiet: bool) -> None:
-    """Answer lines of JSON: a string, {"input": ...}, or the task's record, one per line.
+    r"""Answer lines of JSON: a string, {"input": ...}, or the task's record, one per line.
 
     Each line gives one line, in order: output, answered (false: ask the teacher), confidence, rung, fields.
 
@@ -41,10 +43,12 @@ def answer_command(artefact: Path, source: Path | None, out: Path | None, resume
     if out is not None:
         if out.exists() and not resume and out.stat().st_size:
             raise ConfigError(
-                "the output file exists already", given=str(out), todo="add --resume to go on, or give another --out"
+                "the output file exists already",
+                given=str(out),
+                todo="add --resume to go on, or give another --out",
             )
-        mode = "r+b" if out.exists() else "w+b"
-        target = out.open(mode)
+        out.touch()
+        target = out.open("r+b")
         skip, end = count_finished_lines(out)
         target.truncate(end)
         target.seek(end)

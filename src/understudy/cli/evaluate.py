@@ -18,9 +18,14 @@ __all__ = ["evaluate_command"]
 @click.option("--split", help="Only calls of this split, as the log names it (for example test).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate_command(
-    artefact: Path, logs: tuple[Path, ...], mapping: tuple[str, ...], log_format: str | None, split: str | None, as_json: bool
+    artefact: Path,
+    logs: tuple[Path, ...],
+    mapping: tuple[str, ...],
+    log_format: str | None,
+    split: str | None,
+    as_json: bool,
 ) -> None:
-    """Measure coverage, agreement and gold accuracy of an artefact on recorded calls.
+    r"""Measure coverage, agreement and gold accuracy of an artefact on recorded calls.
 
     Intervals are two-sided at 95 %. This is a measurement, not a certificate: the artefact carries that.
 

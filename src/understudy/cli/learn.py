@@ -13,31 +13,66 @@ __all__ = ["learn_command"]
 
 @click.command("learn")
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("artefacts/learnt"), show_default=True, help="Folder of the artefact.")
-@click.option("--task", type=click.Path(path_type=Path), help="Task TOML or JSON Schema; inferred without it.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("artefacts/learnt"),
+    show_default=True,
+    help="Folder of the artefact.",
+)
+@click.option(
+    "--task", type=click.Path(path_type=Path), help="Task TOML or JSON Schema; inferred without it."
+)
 @click.option("--map", "mapping", multiple=True, metavar="KEY=COLUMN", help="Where to find a part of a call.")
 @click.option("--format", "log_format", help="Format of the log, if it is not recognised.")
 @click.option("--lenient", is_flag=True, help="Read labels out of longer answers where that is unambiguous.")
 @click.option("--target", type=float, default=0.95, show_default=True, help="Share to certify.")
-@click.option("--of", type=click.Choice(["answered", "all"]), default="answered", show_default=True, help="Share of what.")
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the certificate.")
-@click.option("--learn-from", type=click.Choice(["teacher", "gold", "both"]), default="teacher", show_default=True)
+@click.option(
+    "--of",
+    type=click.Choice(["answered", "all"]),
+    default="answered",
+    show_default=True,
+    help="Share of what.",
+)
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Confidence of the certificate."
+)
+@click.option(
+    "--learn-from", type=click.Choice(["teacher", "gold", "both"]), default="teacher", show_default=True
+)
 @click.option("--against", type=click.Choice(["teacher", "gold"]), help="Whose answers the target means.")
 @click.option("--rungs", help="Only these, separated by commas: lookup,linear,frozen,tuned,distilled.")
 @click.option("--max-minutes", type=float, default=30.0, show_default=True, help="Time for training.")
 @click.option("--max-usd", type=float, help="Money for machine time.")
 @click.option("--max-calls", type=int, help="Read no more calls than this.")
-@click.option("--teacher-price", metavar="USD", help="If the log tells no cost: 0.002 a call, or 0.15/0.60 per million tokens in/out.")
-@click.option("--core-hour-usd", type=float, default=0.04, show_default=True, help="Price of a core for an hour.")
-@click.option("--base", default="sentence-transformers/all-MiniLM-L6-v2", show_default=True, help="Encoder: hub id or folder.")
+@click.option(
+    "--teacher-price",
+    metavar="USD",
+    help="If the log tells no cost: 0.002 a call, or 0.15/0.60 per million tokens in/out.",
+)
+@click.option(
+    "--core-hour-usd", type=float, default=0.04, show_default=True, help="Price of a core for an hour."
+)
+@click.option(
+    "--base",
+    default="sentence-transformers/all-MiniLM-L6-v2",
+    show_default=True,
+    help="Encoder: hub id or folder.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=int, help="Threads for training.")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path(".understudy-cache"), show_default=True, help="Finished rungs.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=Path(".understudy-cache"),
+    show_default=True,
+    help="Finished rungs.",
+)
 @click.option("--no-texts", is_flag=True, help="Quote no inputs in the report.")
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted times; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def learn_command(logs: tuple[Path, ...], **given: Any) -> None:
-    """Learn the cheapest small model that meets the target, and prove it.
+    r"""Learn the cheapest small model that meets the target, and prove it.
 
     Exit code 0: certified. 4: a useful no, with reasons and remedies. A killed run goes on where it was.
 
@@ -64,7 +99,9 @@ def learn_command(logs: tuple[Path, ...], **given: Any) -> None:
     _learn(logs, read, out, options, is_dry=is_dry, as_json=as_json)
 
 
-def _learn(logs: tuple[Path, ...], read: dict[str, Any], out: Path, options: Any, *, is_dry: bool, as_json: bool) -> None:
+def _learn(
+    logs: tuple[Path, ...], read: dict[str, Any], out: Path, options: Any, *, is_dry: bool, as_json: bool
+) -> None:
     from dataclasses import fields
 
     from rich.console import Console

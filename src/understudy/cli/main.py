@@ -14,7 +14,10 @@ from understudy.errors import UnderstudyError
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
-    "inspect": ("understudy.cli.inspect:inspect_command", "Show what a log holds and what would be learnt from it."),
+    "inspect": (
+        "understudy.cli.inspect:inspect_command",
+        "Show what a log holds and what would be learnt from it.",
+    ),
     "learn": ("understudy.cli.learn:learn_command", "Learn the cheapest certified small model from a log."),
     "answer": ("understudy.cli.answer:answer_command", "Answer lines of JSON with an artefact."),
     "evaluate": ("understudy.cli.evaluate:evaluate_command", "Measure an artefact on recorded calls."),
@@ -28,7 +31,7 @@ class LazyGroup(click.Group):
         """Names in the order of use."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import and return one command."""
         if cmd_name not in _COMMANDS:
             return None
@@ -42,10 +45,12 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="understudy")
 def cli() -> None:
-    """Turn recorded calls to a large language model into the cheapest small model that does the same job.
+    r"""Turn recorded calls to a large language model into the cheapest small model that does the same job.
 
     \b
     Start with:

@@ -21,7 +21,9 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, sign, column = pair.partition("=")
         if not sign or not key or not column:
-            raise ConfigError("--map needs KEY=COLUMN", given=pair, todo="for example --map output=teacher_label")
+            raise ConfigError(
+                "--map needs KEY=COLUMN", given=pair, todo="for example --map output=teacher_label"
+            )
         if key in out:
             raise ConfigError("--map names a key twice", given=key)
         out[key] = column

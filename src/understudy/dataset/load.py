@@ -130,7 +130,7 @@ def dataset_from_calls(
     if not len(raw):
         raise DataError("there are no calls", todo="give a log with at least one call")
     report = report or ReadReport(n_lines=len(raw), n_calls=len(raw))
-    inference = _find_task(raw, task, name, report, is_text_open)
+    inference = _find_task(raw, task, name, report, is_text_open=is_text_open, lenient=lenient)
     inputs, kept = _parts(inference.task, raw)
     if len(kept) < len(raw):
         raw = _keep_rows(raw, kept)
@@ -194,7 +194,13 @@ class _Found:
 
 
 def _find_task(
-    raw: CollectedCalls, task: Task | None, name: str, report: ReadReport, is_text_open: bool
+    raw: CollectedCalls,
+    task: Task | None,
+    name: str,
+    report: ReadReport,
+    *,
+    is_text_open: bool,
+    lenient: bool,
 ) -> TaskInference:
     if not raw.outputs_sketch.n_rows and not raw.golds_sketch.n_rows:
         columns = ", ".join(report.columns)
@@ -211,7 +217,7 @@ def _find_task(
     ]
     names = infer_input_names(sample)
     labels = () if names else find_line_labels([given for given in sample if isinstance(given, str)])
-    inference = infer_fields(raw.outputs_sketch, raw.golds_sketch, name, names, labels)
+    inference = infer_fields(raw.outputs_sketch, raw.golds_sketch, name, names, labels, lenient=lenient)
     if task is not None:
         refined = refine_text(task, inference.task)
         if not refined.input_names and not refined.line_labels:
@@ -287,7 +293,8 @@ def _report(dataset: Dataset, raw: CollectedCalls, found: _Found, costs: Any) ->
         certify_rows_needed=rows_for_certificate(),
         warnings=(),
     )
-    return replace(report, warnings=tuple(find_warnings(report)))
+    hints = (found.inference.hint,) if found.inference.hint else ()
+    return replace(report, warnings=(*find_warnings(report), *hints))
 
 
 def _mean(column: Any) -> float | None:

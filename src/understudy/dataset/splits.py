@@ -129,7 +129,7 @@ def _assert_no_straddling(codes: I8, groups: I64) -> None:
     kept = codes != DROPPED
     pairs = np.unique(groups[kept] * len(SPLITS) + codes[kept])
     owners = pairs // len(SPLITS)
-    assert len(np.unique(owners)) == len(owners), "a near-duplicate group straddles a split"  # noqa: S101
+    assert len(np.unique(owners)) == len(owners), "a near-duplicate group straddles a split"
 
 
 def _fresh(

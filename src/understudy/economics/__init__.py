@@ -1,0 +1,1 @@
+"""Prices, learning curves, break-even."""

@@ -127,7 +127,6 @@ def base_models(components: Path) -> list[dict[str, Any]]:
 def certify_build(
     scratch: Path,
     manifest: dict[str, Any],
-    data: Dataset,
     options: LearnOptions,
     state: Climb,
     best: Candidate,
@@ -146,9 +145,7 @@ def certify_build(
 def certify_gate(data: Dataset, options: LearnOptions) -> CertifyGate:
     """The only way to the certify split."""
     return CertifyGate(
-        lambda: make_fold(
-            data, ["certify"], options.learn_from, one_per_group=True, needs=options.reference
-        )
+        lambda: make_fold(data, ["certify"], options.learn_from, one_per_group=True, needs=options.reference)
     )
 
 
@@ -174,5 +171,9 @@ def publish(built: Built, out: Path, files: Mapping[str, str], manifest: Mapping
 def shares_by_stage(evidence: Evidence, stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """Which stage spoke on which share of certify calls."""
     count = max(len(evidence.fold), 1)
-    spoke = np.bincount(evidence.result.stage, minlength=len(stages)) if len(evidence.fold) else np.zeros(len(stages))
+    spoke = (
+        np.bincount(evidence.result.stage, minlength=len(stages))
+        if len(evidence.fold)
+        else np.zeros(len(stages))
+    )
     return [{"rung": stage.rung, "share": float(spoke[at]) / count} for at, stage in enumerate(stages)]

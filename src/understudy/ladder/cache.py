@@ -62,7 +62,7 @@ def load_predictions(path: Path) -> list[FieldPrediction]:
             FieldPrediction(
                 [decode_value(value) for value in column],
                 arrays[f"confidence-{at}"],
-                arrays[f"scores-{at}"] if f"scores-{at}" in arrays else None,
+                arrays.get(f"scores-{at}"),
             )
             for at, column in enumerate(values)
         ]
@@ -87,7 +87,9 @@ class RungCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                "the cache folder cannot be made", given=f"{folder}: {error}", todo="give another with --cache"
+                "the cache folder cannot be made",
+                given=f"{folder}: {error}",
+                todo="give another with --cache",
             ) from error
 
     def get(self, key: str) -> Entry | None:

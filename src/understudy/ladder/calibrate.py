@@ -22,7 +22,8 @@ _WEIGHTS = np.linspace(0.0, 1.0, 11)
 def _codes(problem: Problem, reference: Sequence[Any]) -> npt.NDArray[np.int64]:
     index = {(type(value), value): at for at, value in enumerate(problem.values)}
     return np.array(
-        [index.get((type(value), value), -1) if value is not UNKNOWN else -1 for value in reference], dtype=np.int64
+        [index.get((type(value), value), -1) if value is not UNKNOWN else -1 for value in reference],
+        dtype=np.int64,
     )
 
 

@@ -119,7 +119,9 @@ def coverage_at(confidence: FloatArray, is_right: Bools, goal: Goal) -> float:
     errors = np.cumsum(~is_right[order])
     answered = np.arange(1, len(order) + 1)
     # A threshold cannot part equal confidences.
-    ends = np.append(sorted_confidence[1:] != sorted_confidence[:-1], True) if len(order) else np.empty(0, bool)
+    ends = (
+        np.append(sorted_confidence[1:] != sorted_confidence[:-1], True) if len(order) else np.empty(0, bool)
+    )
     trials = answered if goal.of == "answered" else np.full(len(order), len(order))
     p_values = binom.cdf(errors, trials, 1.0 - goal.target)
     passing = np.flatnonzero((p_values <= goal.delta) & ends & (sorted_confidence > 0))
@@ -146,7 +148,14 @@ def _single(
             is_right &= correctness(problem.field, prediction.values, reference[problem.field.name])
     coverage = coverage_at(confidence, is_right, goal)
     return Candidate(
-        (stage,), confidence, is_right, tuple(fields), cost[0], cost[1], coverage, _objective(cost[0], coverage, goal)
+        (stage,),
+        confidence,
+        is_right,
+        tuple(fields),
+        cost[0],
+        cost[1],
+        coverage,
+        _objective(cost[0], coverage, goal),
     )
 
 
@@ -184,7 +193,9 @@ def judge_candidates(
             combine_members(problem, [judged.predictions[problem.field.name]], [own[problem.field.name]])
             for problem in problems
         ]
-        singles[judged.name] = _single(problems, stage, fields, reference, (judged.cost_usd, judged.seconds), goal)
+        singles[judged.name] = _single(
+            problems, stage, fields, reference, (judged.cost_usd, judged.seconds), goal
+        )
     out = list(singles.values())
     for at, later in enumerate(rungs):
         for earlier in rungs[:at]:
@@ -225,7 +236,9 @@ def _average(
         else:
             pairs.append(own)
         fields.append(combine_members(problem, both, pairs[-1]))
-    works = [{at for at, share in enumerate(pair) if share is not None and share.weight > 0} for pair in pairs]
+    works = [
+        {at for at, share in enumerate(pair) if share is not None and share.weight > 0} for pair in pairs
+    ]
     if len(set.union(*works)) < 2:
         return None  # one member does all the work: the average is that member
     stage = Stage(f"{one.name}+{two.name}", (one.name, two.name), tuple(pairs))
@@ -267,7 +280,9 @@ def _cascade(start: Candidate, end: Candidate, first: Judged, goal: Goal) -> Can
 
 
 def _where(stops: Bools, one: FieldPrediction, two: FieldPrediction) -> FieldPrediction:
-    values = [left if stop else right for stop, left, right in zip(stops, one.values, two.values, strict=True)]
+    values = [
+        left if stop else right for stop, left, right in zip(stops, one.values, two.values, strict=True)
+    ]
     return FieldPrediction(values, np.where(stops, one.confidence, two.confidence))
 
 

@@ -93,7 +93,9 @@ def folds(data: Dataset, options: LearnOptions) -> tuple[Fold, Fold]:
             todo="declare fields with few values, spans or numbers in a task file (--task)",
         )
     if not len(train):
-        raise DataError("no call in the training split has a usable answer", todo="look at `understudy inspect`")
+        raise DataError(
+            "no call in the training split has a usable answer", todo="look at `understudy inspect`"
+        )
     if not len(select):
         raise DataError(
             "no call is left for choosing among models: there are too few calls",
@@ -132,7 +134,9 @@ def climb(
     for one in plans:
         if one.name == "lookup":
             # Its evidence is repeated inputs, studied before the climb; it stands before whatever wins.
-            state.records.append(RungRecord(one, None, lookup_reason or "stands before the winner (repeated inputs)"))
+            state.records.append(
+                RungRecord(one, None, lookup_reason or "stands before the winner (repeated inputs)")
+            )
             continue
         reason = _why_skip(one, data, state, options, goal, time.perf_counter() - start)
         if reason is not None:
@@ -244,10 +248,16 @@ def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> N
     ]
     if not judged:
         return
-    state.candidates = judge_candidates(data.problems, judged, state.select.reference(options.reference), goal)
+    state.candidates = judge_candidates(
+        data.problems, judged, state.select.reference(options.reference), goal
+    )
     state.best = best_candidate(state.candidates) if state.candidates else None
 
 
 def _stop_reason(state: Climb) -> str:
     skipped: Sequence[RungRecord] = [record for record in state.records if record.reason is not None]
-    return "every rung was tried" if not skipped else f"stopped before {skipped[0].plan.name}: {skipped[0].reason}"
+    return (
+        "every rung was tried"
+        if not skipped
+        else f"stopped before {skipped[0].plan.name}: {skipped[0].reason}"
+    )

@@ -26,7 +26,7 @@ from understudy.ladder.facts import candidate_facts, data_facts, evidence_facts,
 from understudy.ladder.options import LearnOptions
 from understudy.ladder.repeats import RepeatEvidence
 from understudy.ladder.suspects import suspects
-from understudy.units import format_count, format_share, format_usd
+from understudy.units import format_count, format_share
 
 __all__ = ["conclude"]
 
@@ -63,8 +63,12 @@ def conclude(
         "rungs": rung_facts(state, data, options),
         "candidates": candidate_facts(state),
         **evidence_facts(built, data, options),
-        "gold_certificate": None if gold is None else {**gold.to_dict(), "sentence": " ".join(gold.sentences())},
-        "non_inferiority": None if gold is None or gold.noninferiority is None else gold.to_dict()["noninferiority"],
+        "gold_certificate": None
+        if gold is None
+        else {**gold.to_dict(), "sentence": " ".join(gold.sentences())},
+        "non_inferiority": None
+        if gold is None or gold.noninferiority is None
+        else gold.to_dict()["noninferiority"],
         "lookup": {
             "share": lookup.share,
             "n_pairs": lookup.n_pairs,
@@ -141,7 +145,9 @@ def _receipt(
     recorded = data.cost_usd[~np.isnan(data.cost_usd)]
     tokens_in = data.input_tokens[~np.isnan(data.input_tokens)]
     tokens_out = data.output_tokens[~np.isnan(data.output_tokens)]
-    spent = float(recorded.sum()) if len(recorded) else (None if teacher_usd is None else teacher_usd * len(data))
+    spent = (
+        float(recorded.sum()) if len(recorded) else (None if teacher_usd is None else teacher_usd * len(data))
+    )
     return {
         "machine_seconds": seconds,
         "machine_usd": machine_usd,
@@ -164,7 +170,9 @@ def _receipt(
 
 def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
     out = []
-    never = [field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required]
+    never = [
+        field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
+    ]
     if never:
         out.append(
             f"{', '.join(never)}: free text, which no rung writes, so every whole record is deferred; fields can "
@@ -191,7 +199,11 @@ def _best_curve(state: Climb) -> tuple[str | None, LearningCurve | None]:
     if best is None:
         return None, None
     for record in reversed(state.records):
-        if record.fitted is not None and record.plan.name in best.members and record.fitted.facts.get("curve"):
+        if (
+            record.fitted is not None
+            and record.plan.name in best.members
+            and record.fitted.facts.get("curve")
+        ):
             return record.plan.name, learning_curve(record.fitted.facts["curve"])
     return None, None
 
@@ -232,7 +244,11 @@ def _next_steps(
         out.append({"kind": "another rung", "text": text, "usd": cost})
     if (built.record.coverage or 0) > 0.98:
         out.append(
-            {"kind": "higher target", "text": "nearly every call is answered: a higher --target may hold", "usd": 0.0}
+            {
+                "kind": "higher target",
+                "text": "nearly every call is answered: a higher --target may hold",
+                "usd": 0.0,
+            }
         )
     return out
 

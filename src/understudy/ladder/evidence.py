@@ -79,7 +79,9 @@ class Evidence:
         known = np.ones(len(self.fold), dtype=np.bool_)
         for problem in self.problems:
             if problem.field.required:
-                known &= np.array([value is not UNKNOWN for value in self.fold.gold[problem.field.name]], dtype=np.bool_)
+                known &= np.array(
+                    [value is not UNKNOWN for value in self.fold.gold[problem.field.name]], dtype=np.bool_
+                )
         return known
 
 
@@ -109,11 +111,18 @@ def certify_fields(
 ) -> dict[str, Certification]:
     """One certificate per field, each at `delta` by itself."""
     out = {}
-    for problem, chosen, prediction in zip(evidence.problems, best.fields, evidence.result.fields, strict=True):
+    for problem, chosen, prediction in zip(
+        evidence.problems, best.fields, evidence.result.fields, strict=True
+    ):
         field = problem.field
         seen = correctness(field, chosen.values, select.reference(options.reference)[field.name])
         grid = grid_from_select(
-            chosen.confidence, seen, target=options.target, delta=delta, n_certify=len(evidence.fold), of=options.of
+            chosen.confidence,
+            seen,
+            target=options.target,
+            delta=delta,
+            n_certify=len(evidence.fold),
+            of=options.of,
         )
         out[field.name] = certify_selective(
             prediction.confidence,
@@ -212,9 +221,7 @@ def calibration_bins(confidence: FloatArray, is_right: Bools) -> list[dict[str, 
     return out
 
 
-def disagreements(
-    evidence: Evidence, ids: Sequence[str], options: LearnOptions
-) -> list[dict[str, Any]]:
+def disagreements(evidence: Evidence, ids: Sequence[str], options: LearnOptions) -> list[dict[str, Any]]:
     """The most confident differences from the reference, most confident first; texts only if allowed."""
     rows: list[dict[str, Any]] = []
     truth: Mapping[str, Sequence[Any]] = evidence.fold.reference(options.reference)

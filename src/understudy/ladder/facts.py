@@ -21,7 +21,15 @@ from understudy.runtime.prediction import FieldPrediction, FloatArray
 from understudy.runtime.stages import Stage
 from understudy.task.problem import Problem
 
-__all__ = ["candidate_facts", "certificate_dict", "data_facts", "evidence_facts", "learning_curve", "risk_coverage", "rung_facts"]
+__all__ = [
+    "candidate_facts",
+    "certificate_dict",
+    "data_facts",
+    "evidence_facts",
+    "learning_curve",
+    "risk_coverage",
+    "rung_facts",
+]
 
 _CURVE_POINTS = 80
 
@@ -46,7 +54,9 @@ def risk_coverage(confidence: FloatArray, is_right: npt.NDArray[np.bool_]) -> li
 def rung_facts(state: Climb, data: Dataset, options: LearnOptions) -> list[dict[str, Any]]:
     """One entry per rung, tried or not."""
     singles = {candidate.name: candidate for candidate in state.candidates if len(candidate.members) == 1}
-    return [_one_rung(record, state, data, options, singles.get(record.plan.name)) for record in state.records]
+    return [
+        _one_rung(record, state, data, options, singles.get(record.plan.name)) for record in state.records
+    ]
 
 
 def _one_rung(
@@ -60,7 +70,15 @@ def _one_rung(
         "predicted_seconds": record.plan.fit_seconds,
     }
     if fitted is None:
-        empty = ("fit_seconds", "size_bytes", "call_seconds", "call_usd", "float_agreement", "accuracy", "coverage")
+        empty = (
+            "fit_seconds",
+            "size_bytes",
+            "call_seconds",
+            "call_usd",
+            "float_agreement",
+            "accuracy",
+            "coverage",
+        )
         return {**base, **dict.fromkeys(empty), "risk_coverage": [], "curve": None}
     call_seconds = fitted.facts["call_seconds"]
     accuracy = _accuracy(data.problems, fitted.judged, state.select, options)

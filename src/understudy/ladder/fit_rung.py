@@ -145,7 +145,11 @@ def _same(problem: Problem, left: Any, right: Any) -> bool:
 
 
 def _curve(
-    make: Callable[[], Student], train: Fold, select: Fold, judged: Sequence[FieldPrediction], report: Reporter
+    make: Callable[[], Student],
+    train: Fold,
+    select: Fold,
+    judged: Sequence[FieldPrediction],
+    report: Reporter,
 ) -> list[dict[str, float]] | None:
     """Error on `select` against number of training calls: at an eighth, a quarter, a half, and all."""
     if len(train) < 160 or len(select) < 30:
@@ -157,7 +161,9 @@ def _curve(
         rows = np.sort(order[: int(share * len(train))])
         report(f"learning curve: {len(rows)} calls")
         try:
-            student = make().fit([train.inputs[int(row)] for row in rows], [one.take(rows) for one in train.targets])
+            student = make().fit(
+                [train.inputs[int(row)] for row in rows], [one.take(rows) for one in train.targets]
+            )
         except ValueError:
             continue  # a sample this small may lack what a model needs; the curve goes without the point
         out.append(_point(len(rows), student.predict_fields(select.inputs), select))

@@ -78,7 +78,9 @@ def make_fold(
     usable = [row for row in rows.tolist() if any(learnt[name](row) is not UNKNOWN for name in names)]
     if needs is not None:
         source = data.teacher if needs == "teacher" else data.gold
-        usable = [row for row in usable if all(source[name][row] is not UNKNOWN for name in names if name in source)]
+        usable = [
+            row for row in usable if all(source[name][row] is not UNKNOWN for name in names if name in source)
+        ]
     kept, seen = [], set()
     for row in usable:
         group = int(data.group[row])
@@ -97,7 +99,9 @@ def make_fold(
         inputs=[data.inputs[row] for row in kept],
         targets=targets,
         teacher={name: [data.teacher[name][row] for row in kept] for name in names},
-        gold={name: [data.gold[name][row] if name in data.gold else UNKNOWN for row in kept] for name in names},
+        gold={
+            name: [data.gold[name][row] if name in data.gold else UNKNOWN for row in kept] for name in names
+        },
         n_repeats=len(usable) - len(kept),
     )
 

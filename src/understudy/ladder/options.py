@@ -73,7 +73,9 @@ class LearnOptions:
         for name in ("target", "confidence"):
             value = getattr(self, name)
             if not 0 < value < 1:
-                raise ConfigError(f"--{name} must lie between 0 and 1", given=str(value), todo="for example 0.95")
+                raise ConfigError(
+                    f"--{name} must lie between 0 and 1", given=str(value), todo="for example 0.95"
+                )
         for name in ("max_minutes", "max_usd", "core_hour_usd", "calls_per_month"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
@@ -81,7 +83,9 @@ class LearnOptions:
         for name, allowed in (("of", ("answered", "all")), ("learn_from", ("teacher", "gold", "both"))):
             if getattr(self, name) not in allowed:
                 raise ConfigError(
-                    f"--{name.replace('_', '-')} is unknown", given=getattr(self, name), todo=f"one of {', '.join(allowed)}"
+                    f"--{name.replace('_', '-')} is unknown",
+                    given=getattr(self, name),
+                    todo=f"one of {', '.join(allowed)}",
                 )
 
     @property

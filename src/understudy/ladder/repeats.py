@@ -67,7 +67,9 @@ def study_repeats(data: Dataset, options: LearnOptions, train: Fold, select: Fol
     pairs, equal = _pairs(data, options)
     delta = options.delta * LOOKUP_DELTA_SHARE
     if not pairs or binomial_p_value(pairs - equal, pairs, 1 - options.target) > delta:
-        reason = f"{equal} of {pairs} repeated inputs got the same answer again: too few to certify the lookup"
+        reason = (
+            f"{equal} of {pairs} repeated inputs got the same answer again: too few to certify the lookup"
+        )
         return RepeatEvidence(share, pairs, equal, None, reason)
     both = [
         type(one)(one.problem, [*one.values, *two.values])
@@ -97,7 +99,9 @@ def _pairs(data: Dataset, options: LearnOptions) -> tuple[int, int]:
         done.add(key)
         pairs += 1
         equal += all(
-            values_equal(problem.field, answers[problem.field.name][row], answers[problem.field.name][first[key]])
+            values_equal(
+                problem.field, answers[problem.field.name][row], answers[problem.field.name][first[key]]
+            )
             for problem in data.problems
         )
     return pairs, equal

@@ -78,7 +78,10 @@ def student_class(name: str) -> type[Student]:
 
 def known_rungs() -> list[str]:
     """Built-in rungs in order, then plug-ins by name."""
-    return [*RUNG_ORDER, *sorted(entry.name for entry in entry_points(group=_GROUP) if entry.name not in RUNG_ORDER)]
+    return [
+        *RUNG_ORDER,
+        *sorted(entry.name for entry in entry_points(group=_GROUP) if entry.name not in RUNG_ORDER),
+    ]
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from understudy.certify.certification import percent_at_least
 from understudy.report.axes import Scale, fit_linear
-from understudy.report.drawing import dot, svg, text_at, text_width
+from understudy.report.drawing import dot, share_tick, svg, text_at, text_width
 from understudy.report.markup import Html, join, tag
 from understudy.units import format_share
 
@@ -46,7 +46,7 @@ def draw_bounds(bounds: Sequence[Bound], width: float) -> Html:
     for value in x.ticks(8 if width > 600 else 4):
         at = round(x.at(value), 1)
         parts.append(tag("line", x1=at, x2=at, y1=8, y2=height - 30, cls="grid"))
-        words = format_share(value, digits=0 if x.high - x.low > 0.05 else 1)
+        words = share_tick(value)
         parts.append(text_at(at, height - 12, words, anchor="middle", cls="t tick"))
     for number, one in enumerate(bounds):
         parts.append(_bound(one, x, 14 + step * number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from understudy.report.axes import fit_linear, fit_log
-from understudy.report.drawing import Plot, area, axes, compact, dot, path, svg, text_at
+from understudy.report.drawing import Plot, area, axes, compact, dot, path, share_tick, svg, text_at
 from understudy.report.markup import EMPTY, Html, join
 from understudy.units import format_count, format_share
 
@@ -74,7 +74,7 @@ def draw_curve(curve: Curve, colour: str, highest: float, width: float) -> Html:
         axes(
             plot,
             compact,
-            lambda v: format_share(v, digits=0 if highest > 0.05 else 1),
+            share_tick,
             "calls learnt from →",
             "errors",
             x_ticks=5,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from understudy.report.axes import Scale, fit_linear, fit_log
-from understudy.report.drawing import Labels, Plot, axes, dot, path, svg, usd_tick
+from understudy.report.drawing import Labels, Plot, axes, dot, path, share_tick, svg, usd_tick
 from understudy.report.markup import Html, join, tag
 from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.summary import members_of
@@ -198,7 +198,7 @@ def draw_ladder(view: LadderView, colours: dict[str, str], width: float) -> Html
         axes(
             plot,
             format_x,
-            lambda value: format_share(value, digits=0 if plot.y.high - plot.y.low > 0.05 else 1),
+            share_tick,
             view.x_name if width > 600 else "cost →",
             view.y_name if width > 600 else view.y_short,
             x_ticks=8 if width > 600 else 4,
@@ -221,7 +221,7 @@ def _labels(labels: Labels, view: LadderView, best: Sequence[Mark], width: float
             continue
         cls = "t chosen-label" if mark.is_chosen else f"t {mark.kind}-label"
         point = labels.plot.at(mark.x, mark.y)
-        needed = mark.is_chosen or mark.kind == "teacher"
+        needed = mark.is_chosen or mark.kind in ("teacher", "rung")
         words = mark.name if width > 600 or len(mark.name) < 26 else "chosen"
         out.append(labels.put(point, words, cls=cls, is_needed=needed, gap=13 if mark.is_chosen else 8))
     return join(out)

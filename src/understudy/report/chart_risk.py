@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.report.axes import Scale, fit_linear
-from understudy.report.drawing import Plot, axes, dot, guide, path, spread, svg, text_at, text_width
+from understudy.report.drawing import (
+    Plot,
+    axes,
+    dot,
+    guide,
+    path,
+    share_tick,
+    spread,
+    svg,
+    text_at,
+    text_width,
+)
 from understudy.report.markup import EMPTY, Html, join, tag
 from understudy.units import format_share
 
@@ -67,8 +78,8 @@ def draw_risk(
         "; ".join(f"{line.name}: {format_share(line.points[-1][1])} when it answers all" for line in lines),
         axes(
             plot,
-            lambda value: format_share(value, digits=0),
-            lambda value: format_share(value, digits=0 if y.high - y.low > 0.05 else 1),
+            share_tick,
+            share_tick,
             "share of calls answered, surest first →",
             "agreement among answered calls (select split)" if width > 600 else "agreement among answered",
             x_ticks=10 if width > 600 else 4,

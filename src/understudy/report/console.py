@@ -15,7 +15,7 @@ from understudy.report.markup import clean
 from understudy.report.plan import print_plan
 from understudy.report.reading import Facts, number, part, plural, rows, text, texts
 from understudy.report.section_ladder import accuracy_of
-from understudy.report.section_next import reasons_of, remedies_of
+from understudy.report.section_next import fields_that_hold, reasons_of, remedies_of
 from understudy.report.summary import Summary, deferred_words, members_of, no_headline, summarise
 from understudy.units import format_bytes, format_duration, format_share, format_usd
 
@@ -97,6 +97,8 @@ def _verdict(facts: Facts, summary: Summary) -> RenderableType:
         lines = [Text.assemble(("NOT CERTIFIED  ", "bold yellow"), clean(no_headline(facts, summary)))]
         reasons = reasons_of(facts) or [summary.sentence]
         lines += [Text(f"why: {clean(reason)}") for reason in reasons[:_MOST_STEPS]]
+        if held := fields_that_hold(facts):
+            lines.append(Text(clean(held), style="green"))
     gold = text(part(facts, "gold_certificate"), "sentence")
     if gold:
         lines.append(Text.assemble(("gold: ", "bold"), clean(gold)))

@@ -26,6 +26,7 @@ __all__ = [
     "figure",
     "guide",
     "path",
+    "share_tick",
     "spread",
     "svg",
     "text_at",
@@ -96,6 +97,11 @@ def text_at(x: float, y: float, words: str, *, anchor: str = "start", cls: str =
         text_anchor=None if anchor == "start" else anchor,
         cls=cls,
     )
+
+
+def share_tick(share: float) -> str:
+    """A round share in few characters: ``95 %``, ``67.5 %``."""
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %"
 
 
 def usd_tick(value: float) -> str:
@@ -199,7 +205,8 @@ class Labels:
             (x + gap, y - gap - 20),
             (x - gap - width, y - gap - 20),
         ]
-        inside = [spot for spot in spots if self._fits(spot, width)]
+        # An unneeded label stands right beside its mark or not at all: further off it would name another.
+        inside = [spot for spot in (spots if is_needed else spots[:6]) if self._fits(spot, width)]
         free = [spot for spot in inside if self._is_free(spot, width)]
         if not free and not is_needed:
             return EMPTY

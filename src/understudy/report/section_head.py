@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from understudy.certify.certification import percent_at_least, percent_at_most
+from understudy.certify.certification import percent, percent_at_least
 from understudy.report.layout import ICONS, badge, listed, note, paragraph, tile
 from understudy.report.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, share, text, texts
@@ -141,7 +141,7 @@ def _no_tiles(facts: Facts, summary: Summary) -> list[Html]:
         ),
     ]
     if errors is not None and answered:
-        wrong = percent_at_most(errors / answered)
+        wrong = percent(int(errors), int(answered))
         tiles.append(
             tile(
                 "At its surest",

@@ -8,12 +8,11 @@ from understudy.report.chart_ladder import draw_ladder, ladder_views
 from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, fold, paragraph, switch
 from understudy.report.markup import EMPTY, Html, join, tag
-from understudy.report.reading import Facts, number, part, rows, text
+from understudy.report.reading import Facts, number, part, plural, rows, text
 from understudy.report.summary import Summary, members_of
 from understudy.report.tables import (
     Cell,
     bytes_cell,
-    count_cell,
     duration_cell,
     share_cell,
     table,
@@ -182,7 +181,7 @@ def _systems(facts: Facts, verdict: Html) -> Html:
             if len(stages) > 1
             else EMPTY,
             fold(
-                f"All {count_cell(float(len(found))).shown} systems judged",
+                f"{plural(len(found), 'system')} judged",
                 table(heads, body, caption="Systems judged on the select split"),
             ),
         ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from understudy.report.layout import Section, badge, listed, paragraph
+from understudy.report.layout import Section, badge, listed, note, paragraph
 from understudy.report.markup import EMPTY, Html, foreign, join, tag
-from understudy.report.reading import Facts, number, rows, text
+from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.summary import Summary
 from understudy.report.tables import unknown
-from understudy.units import format_usd
+from understudy.units import format_share, format_usd
 
-__all__ = ["next_section", "reasons_of", "remedies_of"]
+__all__ = ["fields_that_hold", "next_section", "reasons_of", "remedies_of"]
 
 _WHY = "why:"
 
@@ -22,6 +22,18 @@ def reasons_of(facts: Facts) -> list[str]:
 def remedies_of(facts: Facts) -> list[Facts]:
     """Ways on, in the order given."""
     return [step for step in rows(facts, "next_steps") if not _is_reason(step)]
+
+
+def fields_that_hold(facts: Facts) -> str | None:
+    """Fields that are certified by themselves although the record is not, in words; ``None`` if none is."""
+    held = [
+        f"{text(field, 'name') or '?'} ({format_share(number(part(field, 'certificate'), 'coverage'))} of calls)"
+        for field in rows(facts, "fields")
+        if part(field, "certificate").get("is_certified")
+    ]
+    if not held or len(rows(facts, "fields")) < 2:
+        return None
+    return f"Usable one by one, each certified by itself: {', '.join(held)}."
 
 
 def _is_reason(step: Facts) -> bool:
@@ -47,9 +59,10 @@ def next_section(facts: Facts, summary: Summary) -> Section:
         ways = paragraph("Nothing to suggest: the target holds.", cls="quiet")
     else:
         ways = paragraph("No remedy could be priced from this log.", cls="quiet")
-    return Section(
-        "next", "Next", title, join([ways, tag("div", why, cls="aside limits") if reasons else EMPTY])
-    )
+    held = None if summary.is_certified else fields_that_hold(facts)
+    partly = note(foreign(held)) if held else EMPTY
+    causes = tag("div", why, cls="aside limits") if reasons else EMPTY
+    return Section("next", "Next", title, join([ways, partly, causes]))
 
 
 def _sentence(words: str) -> str:

@@ -1,0 +1,1 @@
+"""What answers: loads an artefact with numpy, onnxruntime and tokenizers alone."""

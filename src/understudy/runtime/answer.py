@@ -130,14 +130,20 @@ class Understudy:
         thresholds = [self.field_thresholds.get(name) for name in names]
         stages = self.cascade.stages
         out = []
-        for row, (sure, spoke) in enumerate(zip(result.confidence.tolist(), result.stage.tolist(), strict=True)):
+        for row, (sure, spoke) in enumerate(
+            zip(result.confidence.tolist(), result.stage.tolist(), strict=True)
+        ):
             fields = {}
             for name, threshold, prediction in zip(names, thresholds, result.fields, strict=True):
                 confidence = float(prediction.confidence[row])
-                passes = stages[spoke].is_certified_alone or (threshold is not None and confidence >= threshold)
+                passes = stages[spoke].is_certified_alone or (
+                    threshold is not None and confidence >= threshold
+                )
                 fields[name] = FieldAnswer(prediction.values[row], confidence, passes)
             reason = self._why_deferred(sure, stages[spoke].is_certified_alone)
-            value = None if reason else self.task.assemble({name: field.value for name, field in fields.items()})
+            value = (
+                None if reason else self.task.assemble({name: field.value for name, field in fields.items()})
+            )
             out.append(Answer(value, reason is None, sure, stages[spoke].rung, fields, reason))
         return out
 

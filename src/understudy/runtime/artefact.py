@@ -15,7 +15,14 @@ from typing import Any
 
 from understudy.errors import ArtefactError
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "hash_file", "publish_folder", "read_manifest", "write_manifest"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_FILE",
+    "hash_file",
+    "publish_folder",
+    "read_manifest",
+    "write_manifest",
+]
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -87,7 +94,9 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             raise ArtefactError(
-                "a file of the artefact is missing", given=name, todo="copy the whole folder again, or learn again"
+                "a file of the artefact is missing",
+                given=name,
+                todo="copy the whole folder again, or learn again",
             )
         if hash_file(path) != expected:
             raise ArtefactError(

@@ -117,7 +117,9 @@ class LinearComponent:
         problems = tuple(Problem.from_dict(given) for given in spec["problems"])
         try:
             with np.load(folder / "linear.npz", allow_pickle=False) as arrays:
-                features = FeatureTable(np.cumsum(arrays["bucket_gaps"], dtype=np.int32), arrays["idf"].astype(np.int64))
+                features = FeatureTable(
+                    np.cumsum(arrays["bucket_gaps"], dtype=np.int32), arrays["idf"].astype(np.int64)
+                )
                 # Stored class by class, which compresses better; served feature by feature.
                 weights = np.ascontiguousarray(arrays["weights"].T)
                 scale, bias = arrays["scale"].astype(np.float64), arrays["bias"].astype(np.float64)
@@ -141,7 +143,9 @@ class LinearComponent:
                 own = slice(int(starts[at]), int(starts[at + 1]))
                 # Integers in float64: below 2**53 every partial sum is exact, so the order cannot matter. einsum,
                 # not BLAS: its threads would spin longer than this small product takes.
-                sums = np.einsum("f,fc->c", amounts[own].astype(np.float64), self._weights[rows[own]].astype(np.float64))
+                sums = np.einsum(
+                    "f,fc->c", amounts[own].astype(np.float64), self._weights[rows[own]].astype(np.float64)
+                )
                 out[first + at] = sums / norms[at]
         return np.asarray(out * self._scale + self._bias, dtype=np.float64)
 

@@ -54,7 +54,9 @@ class FieldCalibration:
         return {"weight": self.weight, "slope": self.slope, "offset": self.offset}
 
 
-def apply_calibration(problem: Problem, prediction: FieldPrediction, calibration: FieldCalibration) -> FieldPrediction:
+def apply_calibration(
+    problem: Problem, prediction: FieldPrediction, calibration: FieldCalibration
+) -> FieldPrediction:
     """The prediction with calibrated scores and confidence."""
     if problem.mode == "classify" and prediction.scores is not None:
         scores = softmax(np.log(np.maximum(prediction.scores, _TINY)) * calibration.slope)

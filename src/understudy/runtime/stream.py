@@ -58,7 +58,8 @@ def answer_lines(model: Understudy, lines: Iterable[bytes], counts: StreamCounts
         parsed = [_parse_line(line, names) for line in chunk]
         parts: list[Any] = []
         errors: list[str | None] = []
-        for _, given, error in parsed:
+        for _, given, unreadable in parsed:
+            error = unreadable
             if error is None:
                 try:
                     parts.append(model.task.parts(given))

@@ -174,4 +174,6 @@ class LinearTagger:
     def predict(self, inputs: Sequence[InputParts]) -> FieldPrediction:
         """Point at the answer in each input."""
         found = [self._point(parts) for parts in inputs]
-        return FieldPrediction([value for value, _ in found], np.array([sure for _, sure in found], dtype=np.float64))
+        return FieldPrediction(
+            [value for value, _ in found], np.array([sure for _, sure in found], dtype=np.float64)
+        )

@@ -1,0 +1,1 @@
+"""The rungs, one per file, behind the contract in ``base``."""

@@ -63,7 +63,7 @@ class Student(ABC):
     def export(self, folder: Path) -> None:
         """Write the compressed runtime component into the empty `folder`."""
 
-    def save_state(self, folder: Path) -> None:
+    def save_state(self, folder: Path) -> None:  # noqa: B027  (a default that does nothing is meant)
         """Keep in `folder` what a later rung needs of this one; nothing by default."""
 
     def predict(self, inputs: Sequence[str | InputParts]) -> list[Any]:

@@ -28,23 +28,33 @@ __all__ = ["check_student", "toy_task"]
 _HARD_TEXTS = ("", " ", "never seen words qzxv", "🙂🙂", "مرحبا بالعالم", "包裹在哪里", "a\x00b", "x" * 5000)
 
 
-def toy_task(modes: frozenset[str], count: int = 160, seed: int = 0) -> tuple[list[InputParts], list[Targets]]:
+def toy_task(
+    modes: frozenset[str], count: int = 160, seed: int = 0
+) -> tuple[list[InputParts], list[Targets]]:
     """Small made-up messages with one field per mode in `modes`; some rows teach nothing for some fields."""
     rng = np.random.default_rng(seed)
     places, things = ["north", "south", "east"], ["parcel", "refund", "invoice"]
-    inputs, place, topics, code, amount = [], [], [], [], []
+    inputs: list[InputParts] = []
+    place, topics, code, amount = [], [], [], []
     for _ in range(count):
         where, what = places[rng.integers(3)], things[rng.integers(3)]
         number = int(rng.integers(100, 999))
         has_code = rng.random() < 0.7
-        inputs.append((f"the {what} from the {where} office {f'order AB{number}' if has_code else 'please'} {'now' * int(rng.integers(2))}",))
+        inputs.append(
+            (
+                f"the {what} from the {where} office {f'order AB{number}' if has_code else 'please'} {'now' * int(rng.integers(2))}",
+            )
+        )
         place.append(where)
         topics.append([what] if what != "invoice" else ["invoice", "parcel"])
         code.append(f"AB{number}" if has_code else None)
         amount.append(float(places.index(where)) + 1.0)
     fields: dict[str, tuple[Problem, list[Any]]] = {
         "classify": (Problem(Field("place", "choice", tuple(places)), "classify", tuple(places)), place),
-        "multilabel": (Problem(Field("topics", "choices", tuple(things)), "multilabel", tuple(things)), topics),
+        "multilabel": (
+            Problem(Field("topics", "choices", tuple(things)), "multilabel", tuple(things)),
+            topics,
+        ),
         "point": (Problem(Field("code", "span", nullable=True), "point", (None,)), code),
         "regress": (Problem(Field("amount", "number", tolerance=0.5), "regress"), amount),
     }
@@ -109,10 +119,14 @@ def _check_predictions(found: Sequence[FieldPrediction], problems: Sequence[Prob
         assert len(prediction.values) == count, f"{name}: one value per input"
         assert prediction.confidence.shape == (count,), f"{name}: one confidence per input"
         assert np.isfinite(prediction.confidence).all(), f"{name}: confidences must be finite"
-        assert ((prediction.confidence >= 0) & (prediction.confidence <= 1 + 1e-9)).all(), f"{name}: within [0, 1]"
+        assert ((prediction.confidence >= 0) & (prediction.confidence <= 1 + 1e-9)).all(), (
+            f"{name}: within [0, 1]"
+        )
         if problem.mode == "classify":
             assert prediction.scores is not None, f"{name}: classify needs scores"
-            assert prediction.scores.shape == (count, len(problem.values)), f"{name}: one score column per class"
+            assert prediction.scores.shape == (count, len(problem.values)), (
+                f"{name}: one score column per class"
+            )
             assert np.allclose(prediction.scores.sum(axis=1), 1), f"{name}: scores must sum to 1"
 
 
@@ -120,7 +134,9 @@ def _check_export(
     folder: Path, copy: Path, student: Student, inputs: Sequence[InputParts], own: Sequence[FieldPrediction]
 ) -> None:
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
-    assert not suffixes & {".pkl", ".pickle", ".joblib", ".pt", ".pth"}, f"no pickles in an export, found {suffixes}"
+    assert not suffixes & {".pkl", ".pickle", ".joblib", ".pt", ".pth"}, (
+        f"no pickles in an export, found {suffixes}"
+    )
     component = load_component(folder)
     whole = component.predict(inputs)
     _check_predictions(whole, component.problems, len(inputs))
@@ -128,7 +144,8 @@ def _check_export(
         same = np.mean([left == right for left, right in zip(exact.values, small.values, strict=True)])
         close = np.mean(
             [
-                left == right or (isinstance(left, float) and isinstance(right, float) and abs(left - right) < 0.1)
+                left == right
+                or (isinstance(left, float) and isinstance(right, float) and abs(left - right) < 0.1)
                 for left, right in zip(exact.values, small.values, strict=True)
             ]
         )

@@ -188,16 +188,24 @@ class LinearStudent(Student):
         if not len(rows):
             raise DataError(f"field {target.problem.field.name!r} holds no number to learn from")
         numbers = np.array([float(target.values[int(row)]) for row in rows])
-        model = Ridge(alpha=1.0, random_state=self.seed).fit(matrix[rows], numbers, sample_weight=weight[rows])
+        model = Ridge(alpha=1.0, random_state=self.seed).fit(
+            matrix[rows], numbers, sample_weight=weight[rows]
+        )
         missed = np.log(np.maximum(np.abs(numbers - model.predict(matrix[rows])), 1e-6))
-        spread = Ridge(alpha=10.0, random_state=self.seed).fit(matrix[rows], missed, sample_weight=weight[rows])
+        spread = Ridge(alpha=10.0, random_state=self.seed).fit(
+            matrix[rows], missed, sample_weight=weight[rows]
+        )
         block = np.stack((model.coef_, spread.coef_), axis=1)
         return block, np.array([model.intercept_, spread.intercept_]), {}
 
     def predict_fields(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
         """Predictions of the float model."""
         parts = as_inputs(inputs)
-        logits = np.asarray(_matrix(parts, self.features_) @ self.weights_ + self.bias_) if len(self.bias_) else None
+        logits = (
+            np.asarray(_matrix(parts, self.features_) @ self.weights_ + self.bias_)
+            if len(self.bias_)
+            else None
+        )
         out = []
         for at, problem in enumerate(self.problems_):
             if problem.mode == "point":
@@ -224,7 +232,11 @@ class LinearStudent(Student):
         for at, tagger in self.taggers_.items():
             tagger.save(folder / f"tagger-{at}.npz")
         write_component_file(
-            folder, "linear", self.problems_, columns=[list(pair) for pair in self.columns_], settings=self.settings_
+            folder,
+            "linear",
+            self.problems_,
+            columns=[list(pair) for pair in self.columns_],
+            settings=self.settings_,
         )
 
     def component(self, folder: Path) -> LinearComponent:
@@ -273,7 +285,7 @@ def _weighted_rows(
     if target.soft is None:
         rows = np.flatnonzero(hard)
         return rows, codes[rows], weight[rows]
-    is_soft = np.isfinite(target.soft).all(axis=1)
+    is_soft = np.asarray(np.isfinite(target.soft).all(axis=1), dtype=np.bool_)
     plain = np.flatnonzero(hard & ~is_soft)
     where, which = np.nonzero(np.where(is_soft[:, None], np.nan_to_num(target.soft), 0.0) >= 0.05)
     rows = np.concatenate((plain, where))

@@ -66,7 +66,13 @@ class FittedTagger:
         """The tagger before int8: 24-bit weights through the same code."""
         weights, scale = self._quantised(2.0**23)
         return LinearTagger(
-            problem, self._table(), weights.astype(np.int64), scale, self.bias, self.longest, self.none_log_odds
+            problem,
+            self._table(),
+            weights.astype(np.int64),
+            scale,
+            self.bias,
+            self.longest,
+            self.none_log_odds,
         )
 
     def save(self, path: Path) -> None:
@@ -114,9 +120,7 @@ def fit_tagger(inputs: Sequence[InputParts], target: Targets, *, seed: int = 0) 
         found = None
         if value in target.problem.values:
             none_counts[target.problem.values.index(value)] += 1
-        elif value is None or value is ABSENT:
-            continue
-        elif (found := _find(value, parts, is_number)) is None:
+        elif value is None or value is ABSENT or (found := _find(value, parts, is_number)) is None:
             continue
         for part, text, tokens in prepare_point_input(parts):
             own = np.zeros(len(tokens), dtype=np.int8)
@@ -139,7 +143,11 @@ def _contexts(part: int, text: str) -> npt.NDArray[np.int32]:
 
 
 def _fit_odds(
-    contexts: npt.NDArray[np.int32], tags: npt.NDArray[np.int8], longest: int, none_log_odds: FloatArray, seed: int
+    contexts: npt.NDArray[np.int32],
+    tags: npt.NDArray[np.int8],
+    longest: int,
+    none_log_odds: FloatArray,
+    seed: int,
 ) -> FittedTagger:
     import scipy.sparse
     from sklearn.linear_model import LogisticRegression

@@ -72,10 +72,14 @@ class LookupStudent(Student):
 
     def predict_fields(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
         """Hits with the set confidence; ``None`` with confidence 0 for new inputs."""
-        return LookupComponent(self.problems_, self.answers_, self.values_, self.confidence).predict(as_inputs(inputs))
+        return LookupComponent(self.problems_, self.answers_, self.values_, self.confidence).predict(
+            as_inputs(inputs)
+        )
 
     def export(self, folder: Path) -> None:
         """Write hashes and answers."""
         stored = {"values": [encode_value(value) for value in self.values_], "answers": self.answers_}
-        (folder / "answers.json").write_text(json.dumps(stored, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+        (folder / "answers.json").write_text(
+            json.dumps(stored, ensure_ascii=False, sort_keys=True), encoding="utf-8"
+        )
         write_component_file(folder, "lookup", self.problems_, confidence=self.confidence)

@@ -67,11 +67,14 @@ class TaskInference:
         Per field name, one phrase.
     n_rare_keys
         Keys too rare to be fields.
+    hint
+        What would make more of the log learnable, or ``None``.
     """
 
     task: Task
     why: dict[str, str]
     n_rare_keys: int = 0
+    hint: str | None = None
 
 
 def infer_task(calls: Iterable[Call], name: str = "task") -> Task:
@@ -101,23 +104,36 @@ def infer_fields(
     name: str,
     input_names: tuple[str, ...] = (),
     line_labels: tuple[str, ...] = (),
+    *,
+    lenient: bool = False,
 ) -> TaskInference:
     """A task from sketches of the teacher's answers and of the gold answers.
 
     The teacher's answers decide the types; gold adds labels, and null where it is legal for gold alone:
-    else a gold answer that the teacher never gives could not be told from no gold at all.
+    else a gold answer that the teacher never gives could not be told from no gold at all. With `lenient`, answers in free text
+    beside gold labels take gold's labels for their schema.
     """
     main, other = (outputs, golds) if outputs.n_rows else (golds, OutputSketch())
     if not main.n_rows:
         raise DataError("no call has an answer", todo="say which column is the answer: --map output=COLUMN")
     why: dict[str, str] = {}
-    n_rare = 0
+    n_rare, hint = 0, None
     if main.n_objects > main.n_plain:
         fields, n_rare = _object_fields(main, other, why)
     else:
-        fields = (_field(PLAIN_FIELD, main.plain, other.plain, why),)
+        field = _field(PLAIN_FIELD, main.plain, other.plain, why)
+        gold_kind, gold_labels, _ = _decide(other.plain)
+        if field.kind == "text" and gold_kind == "choice":
+            if lenient:
+                field = replace(field, kind=gold_kind, labels=gold_labels)
+                why[PLAIN_FIELD] = f"gold's {len(gold_labels)} labels, read out of texts"
+            else:
+                hint = (
+                    f"gold is a choice of {len(gold_labels)}: --lenient looks for these labels in the answers"
+                )
+        fields = (field,)
     task = Task(name, fields, input_names, line_labels)
-    return TaskInference(task, why, n_rare)
+    return TaskInference(task, why, n_rare, hint)
 
 
 def _object_fields(

@@ -1,0 +1,1 @@
+"""Texts to forms and features: folding, tokens, n-grams, numbers, spans. No task, no model."""

@@ -110,7 +110,7 @@ class _Batch:
         lengths = np.fromiter((len(text) for text in padded), dtype=np.int64, count=len(padded))
         classes = _classes()[np.minimum(codes, 0x10000)]
         # Powers are cached by rounded length: a fresh table per batch would cost more than the hashing.
-        room = 1 << max(10, int(len(codes)).bit_length())
+        room = 1 << max(10, len(codes).bit_length())
         forward, back = _powers(room)
         wide = codes.astype(np.uint64) + np.uint64(1)
         prefix = np.zeros(len(codes) + 1, dtype=np.uint64)

@@ -72,7 +72,11 @@ def token_features(text: str, tokens: list[Token]) -> npt.NDArray[np.uint32]:
     out = np.empty((len(tokens), TOKEN_FEATURES), dtype=np.uint32)
     before = 0
     for at, (start, end) in enumerate(tokens):
-        out[at, :-1] = _word_features(text[start:end]) if end - start <= 40 else _word_features(text[start : start + 40])
-        out[at, -1] = _gap_feature("none" if start == before and at else "line" if "\n" in text[before:start] else "space")
+        out[at, :-1] = (
+            _word_features(text[start:end]) if end - start <= 40 else _word_features(text[start : start + 40])
+        )
+        out[at, -1] = _gap_feature(
+            "none" if start == before and at else "line" if "\n" in text[before:start] else "space"
+        )
         before = end
     return out
