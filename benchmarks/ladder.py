@@ -2,7 +2,7 @@
 
 ``python benchmarks/ladder.py`` runs what is missing, one row at a time; ``--only NAME`` some rows,
 ``--quick`` a subsample (nothing is written to the page), ``--again`` also what is there, ``--render`` nothing
-at all. Finished rows lie in ``.understudy-cache/benchmarks``, so a killed run goes on where it was. Without
+at all. Finished rows lie in ``build/benchmarks``, so a killed run goes on where it was. Without
 the recorded calls beside the repository (or ``--data FOLDER``) it says so and claims nothing.
 """
 
@@ -25,7 +25,7 @@ from bench.render import peer_table, ratio_table, render_page, verdict_table
 from bench.rows import BENCHMARKS, ROWS, Row
 from bench.store import Store
 
-CACHE = data.ROOT / ".understudy-cache" / "benchmarks"
+CACHE = data.ROOT / "build" / "benchmarks"
 PAGE = data.ROOT / "docs" / "benchmarks.md"
 
 

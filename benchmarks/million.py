@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("row", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--calls", type=int, default=1_000_000, help="calls to write (default: a million)")
     parser.add_argument(
-        "--work", type=Path, default=data.ROOT / ".understudy-cache" / "benchmarks" / "million"
+        "--work", type=Path, default=data.ROOT / "build" / "benchmarks" / "million"
     )
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="20,000 calls")

@@ -56,7 +56,7 @@ def _learn(given: Given, name: str, calls: Path, **options: Any) -> tuple[Any, d
 
 def _sentence(facts: Any, key: str) -> str | None:
     found = facts.get(key)
-    return None if found is None else found["sentence"]
+    return None if found is None else found.get("sentence", found.get("reason"))
 
 
 def _judge(result: Any, inputs: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:

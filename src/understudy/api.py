@@ -20,7 +20,7 @@ from understudy.errors import ConfigError, DataError
 from understudy.ladder.build import Built, artefact_id, assemble, certify_build, certify_gate, publish
 from understudy.ladder.cache import RungCache
 from understudy.ladder.climb import climb, folds, plan
-from understudy.ladder.conclude import conclude
+from understudy.ladder.conclude import conclude, never_answered
 from understudy.ladder.fit_rung import silent
 from understudy.ladder.options import LearnOptions
 from understudy.ladder.repeats import LOOKUP_DELTA_SHARE, study_repeats
@@ -200,7 +200,9 @@ def _write(built: Built, facts: dict[str, Any], out: Path, report: Reporter) -> 
     }
     manifest["id"] = artefact_id(built.folder, manifest)
     facts["id"] = manifest["id"]
-    is_certified = built.record.is_certified
+    # Where free text keeps every record from being answered, fields that hold by themselves are still worth having.
+    by_field = bool(never_answered(facts)) and any(one.is_certified for one in built.fields.values())
+    is_certified = built.record.is_certified or by_field
     target = out if is_certified else out.with_name(f"{out.name}-not-certified")
     files = {
         "report.html": render_report(facts),

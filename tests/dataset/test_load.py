@@ -96,8 +96,9 @@ def test_gold_that_writes_null_leaves_the_rest_unknown(tmp_path: Path) -> None:
 
 
 def test_off_schema_answers_are_kept_out_counted_and_wrong(tmp_path: Path) -> None:
-    rows = labelled(90, gold="a") + [
-        {"input": "strange one", "output": "As a model I cannot say", "gold": "a"}
+    rows = [
+        *labelled(90, gold="a"),
+        {"input": "strange one", "output": "As a model I cannot say", "gold": "a"},
     ]
     task = Task("t", (Field("answer", "choice", ("a", "b", "c")),))
     dataset, report = load_dataset([write(tmp_path / "a.jsonl", rows)], task=task)

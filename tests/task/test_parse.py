@@ -134,7 +134,7 @@ anything = st.recursive(
     max_leaves=10,
 )
 forms = st.fixed_dictionaries(
-    {}, optional={key: anything for key in ("queue", "urgent", "order", "tags", "reason", "other")}
+    {}, optional=dict.fromkeys(("queue", "urgent", "order", "tags", "reason", "other"), anything)
 )
 
 

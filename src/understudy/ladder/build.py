@@ -137,7 +137,7 @@ def certify_build(
     model = load(scratch)
     fold = gate.open_once()
     evidence = Evidence(fold, model.predict(fold.inputs), model.cascade.problems)
-    record = certify_record(evidence, best, options, delta)
+    record = certify_record(evidence, best, options, delta, can_answer=not model.never_answered)
     fields = certify_fields(evidence, best, state.select, options, delta)
     return Built(scratch, manifest, evidence, record, fields)
 

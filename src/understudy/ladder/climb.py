@@ -26,6 +26,7 @@ from understudy.students.base import Student
 __all__ = ["Climb", "RungRecord", "climb", "plan"]
 
 _FULL_COVERAGE = 0.999
+_PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +204,12 @@ def _key(name: str, data: Dataset, options: LearnOptions) -> str:
 def _try_rung(
     one: RungPlan, data: Dataset, state: Climb, options: LearnOptions, cache: RungCache, report: Reporter
 ) -> RungRecord:
-    teacher = state.fitted.get("tuned")
-    make = _maker(one.name, options, None if teacher is None else teacher.component.parent, report)
+    key = _key(one.name, data, options)
+    make = _maker(one.name, options, state, cache.folder / f"{key}.checkpoint", report)
     modes = student_class(one.name).modes
     train, select = state.train.only(modes), state.select.only(modes)
     try:
-        fitted = fit_rung(cache, _key(one.name, data, options), one.name, make, train, select, report=report)
+        fitted = fit_rung(cache, key, one.name, make, train, select, report=report)
     except DataError as error:
         report(f"{one.name}: not possible, {error.what}")
         return RungRecord(one, None, error.what)
@@ -216,23 +217,39 @@ def _try_rung(
 
 
 def _maker(
-    name: str, options: LearnOptions, teacher_state: Path | None, report: Reporter
+    name: str, options: LearnOptions, state: Climb, checkpoint: Path, report: Reporter
 ) -> Callable[[], Student]:
-    settings: dict[str, Any] = {"seed": options.seed}
-    if name in ("frozen", "tuned", "distilled"):
-        settings["base"] = options.base
-    if name in ("tuned", "distilled"):
-        settings["threads"] = options.threads
-        settings["report"] = report
-    if name == "distilled":
-        settings["teacher_state"] = teacher_state
+    """Makes students with the settings that they know of; nothing depends on the clock."""
+    last = [time.monotonic()]
+
+    def progress(done: int, total: int, *_loss: float) -> None:
+        if time.monotonic() - last[0] > _PROGRESS_SECONDS:
+            last[0] = time.monotonic()
+            report(f"{name}: {done} of {total}")
+
+    settings: dict[str, Any] = {
+        "seed": options.seed,
+        "base": options.base,
+        "checkpoint": checkpoint,
+        "on_progress": progress,
+    }
 
     def make() -> Student:
         found = student_class(name)
         known = found().get_params()
+        if "tuned" in known and "tuned" in state.fitted:
+            settings["tuned"] = _load_tuned(options, state.fitted["tuned"].component.parent)
         return found(**{key: value for key, value in settings.items() if key in known})
 
     return make
+
+
+def _load_tuned(options: LearnOptions, folder: Path) -> Student | None:
+    """The tuned rung as it was fitted, also when that was in an earlier run."""
+    from understudy.students.tuned import TunedStudent
+
+    tuned = TunedStudent(base=options.base, seed=options.seed)
+    return tuned if tuned.load_state(folder) else None
 
 
 def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> None:
@@ -255,7 +272,10 @@ def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> N
 
 
 def _stop_reason(state: Climb) -> str:
-    skipped: Sequence[RungRecord] = [record for record in state.records if record.reason is not None]
+    # The lookup is judged apart from the climb, on repeated inputs.
+    skipped: Sequence[RungRecord] = [
+        record for record in state.records if record.reason is not None and record.plan.name != "lookup"
+    ]
     return (
         "every rung was tried"
         if not skipped

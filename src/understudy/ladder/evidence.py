@@ -85,7 +85,9 @@ class Evidence:
         return known
 
 
-def certify_record(evidence: Evidence, best: Candidate, options: LearnOptions, delta: float) -> Certification:
+def certify_record(
+    evidence: Evidence, best: Candidate, options: LearnOptions, delta: float, *, can_answer: bool
+) -> Certification:
     """The certificate of the whole record against the chosen reference."""
     grid = grid_from_select(
         best.confidence,
@@ -95,8 +97,12 @@ def certify_record(evidence: Evidence, best: Candidate, options: LearnOptions, d
         n_certify=len(evidence.fold),
         of=options.of,
     )
+    confidence = evidence.result.confidence
+    if not can_answer:
+        # A required field that no rung writes: the runtime defers every record, so none may count as answered.
+        confidence = np.full_like(confidence, np.nan)
     return certify_selective(
-        evidence.result.confidence,
+        confidence,
         evidence.is_right(options.reference),
         target=options.target,
         delta=delta,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from understudy.calls.call import UNKNOWN
 from understudy.certify.certification import Certification
 from understudy.dataset.dataset import Dataset
 from understudy.economics.curve import LearningCurve, fit_learning_curve
@@ -160,6 +161,13 @@ def data_facts(data: Dataset, state: Climb, n_certify: int) -> dict[str, Any]:
     }
 
 
+def _gold_accuracy(problem: Problem, prediction: FieldPrediction, fold: Fold) -> float | None:
+    """Share right by gold, answered or not, where gold is known; ``None`` where it is not."""
+    truth = fold.gold[problem.field.name]
+    known = np.array([value is not UNKNOWN for value in truth], dtype=np.bool_)
+    return float(correctness(problem.field, prediction.values, truth)[known].mean()) if known.any() else None
+
+
 def evidence_facts(built: Built, data: Dataset, options: LearnOptions) -> dict[str, Any]:
     """What the certify split shows."""
     evidence = built.evidence
@@ -176,6 +184,7 @@ def evidence_facts(built: Built, data: Dataset, options: LearnOptions) -> dict[s
                 "kind": problem.field.kind,
                 "mode": problem.mode,
                 "accuracy": float(right.mean()) if len(right) else None,
+                "gold_accuracy": _gold_accuracy(problem, prediction, evidence.fold),
                 "certificate": certificate_dict(certificate),
                 "labels": label_table(problem.field, prediction, truth, certificate.threshold),
             }

@@ -107,7 +107,7 @@ class Understudy:
         self.threshold: float | None = manifest["threshold"]
         self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
         deferred: Sequence[str] = manifest.get("deferred_fields", ())
-        self._never = [field.name for field in self.task.fields if field.name in deferred and field.required]
+        self.never_answered = [field.name for field in self.task.fields if field.name in deferred and field.required]
 
     def answer(self, given: str | Mapping[str, Any]) -> Answer:
         """Answer one text, or one record of named texts."""
@@ -148,8 +148,8 @@ class Understudy:
         return out
 
     def _why_deferred(self, confidence: float, is_certified_alone: bool) -> str | None:
-        if self._never:
-            return f"no rung writes {', '.join(self._never)}"
+        if self.never_answered:
+            return f"no rung writes {', '.join(self.never_answered)}"
         if is_certified_alone:
             return None
         if self.threshold is None:

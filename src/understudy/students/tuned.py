@@ -121,3 +121,19 @@ class TunedStudent(Student):
     def export(self, folder: Path) -> None:
         """Write encoder and heads as one int8 graph."""
         self.fitted_.export(folder)
+
+    def save_state(self, folder: Path) -> None:
+        """Keep the float network, which teaches the distilled rung."""
+        from understudy.training.state import save_fitted
+
+        save_fitted(self.fitted_, folder)
+
+    def load_state(self, folder: Path) -> bool:
+        """Take up what :meth:`save_state` kept, as if fitted; ``False`` if `folder` holds nothing."""
+        from understudy.training.state import load_fitted
+
+        found = load_fitted(resolve_base(self.base), folder, max_tokens=self.max_tokens, seed=self.seed)
+        if found is None:
+            return False
+        self.fitted_, self.problems_, self.record_ = found, found.problems, found.record
+        return True
