@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_encoder import write_tiny_encoder
 
+from tiny_encoder import write_tiny_encoder
 from understudy.export.bert_graph import ReadOut, draw_encoder
 from understudy.export.encoder_weights import encoder_weights
 from understudy.export.graph import quantise_rows
@@ -24,7 +24,9 @@ TEXTS = ("the red shirt", "dog", "订单 a1 " * 9)
 
 def row_head(width: int, columns: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
-    return random.normal(size=(columns, width)).astype(np.float32), random.normal(size=columns).astype(np.float32)
+    return random.normal(size=(columns, width)).astype(np.float32), random.normal(size=columns).astype(
+        np.float32
+    )
 
 
 def torch_outputs(base: BaseEncoder, tokens: Tokenised, read_out: ReadOut) -> dict[str, np.ndarray]:
@@ -61,7 +63,9 @@ def test_drawn_graphs_equal_torch(family: str, read_out: ReadOut, tmp_path: Path
     base = resolve_base(str(write_tiny_encoder(tmp_path, family=family)))
     weights = encoder_weights(base.config, base.arrays())
     assert weights is not None
-    models = {small: OnnxModel(draw_encoder(weights, read_out, is_quantised=small), 1) for small in (False, True)}
+    models = {
+        small: OnnxModel(draw_encoder(weights, read_out, is_quantised=small), 1) for small in (False, True)
+    }
     tokeniser = base.tokeniser()
     for text in TEXTS:
         tokens = tokeniser((text, "a man"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_encoder import WORDS
 
+from tiny_encoder import WORDS
 from understudy.errors import ArtefactError
 from understudy.runtime.component import load_component
 from understudy.runtime.encoder import EncoderComponent

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from understudy.runtime.heads import Head, NumberScale, head_answer
+from understudy.runtime.heads import Head, NumberScale, head_answers
 from understudy.runtime.tokens import Tokenised
 from understudy.task.field import Field
 from understudy.task.problem import Problem
@@ -12,7 +12,7 @@ NO_TOKENS = Tokenised(*(np.zeros(0, dtype=np.int64),) * 4, is_truncated=False)
 
 
 def answer(problem: Problem, head: Head, row: list[float]) -> tuple[object, float, object]:
-    return head_answer(problem, head, np.array(row), np.zeros((0, 0)), NO_TOKENS, ("",))
+    return head_answers([problem], [head], np.array(row), np.zeros((0, 0)), NO_TOKENS, ("",))[0]
 
 
 def test_classes_by_softmax() -> None:

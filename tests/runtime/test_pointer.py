@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.calls.call import ABSENT
-from understudy.runtime.pointer import SpanBorders, pick_value, span_borders, span_scores
+from understudy.runtime.pointer import SpanBorders, pick_value, span_borders, span_grid
+from understudy.runtime.pointer import span_scores as scores_on_grid
 from understudy.runtime.tokens import Tokenised
 
 
@@ -24,6 +25,10 @@ def words(*parts: str) -> Tokenised:
             offsets.append((start, end))
     ids = np.arange(len(part) + 1)
     return Tokenised(ids, ids * 0, np.array([*part, -1]), np.array([*offsets, (0, 0)]), is_truncated=False)
+
+
+def span_scores(token_scores: np.ndarray, borders: SpanBorders, longest: int) -> np.ndarray:
+    return scores_on_grid(token_scores, span_grid(borders, longest))
 
 
 def point_at(tokens: Tokenised, first: int, last: int) -> np.ndarray:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_encoder import tiny_tokenizer
 
+from tiny_encoder import tiny_tokenizer
 from understudy.errors import ArtefactError
 from understudy.runtime.tokens import TokenFrame, Tokeniser, portion_lengths
 

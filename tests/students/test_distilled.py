@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from understudy.errors import ConfigError
+from understudy.runtime.component import load_component
 from understudy.students.check import toy_task
 from understudy.students.distilled import DistilledStudent
 from understudy.students.tuned import TunedStudent
-from understudy.runtime.component import load_component
 
 MODES = frozenset({"classify", "multilabel", "point", "regress"})
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_encoder import write_tiny_encoder
 
+from tiny_encoder import write_tiny_encoder
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.errors import ConfigError, DataError
 from understudy.students.check import check_student, toy_task

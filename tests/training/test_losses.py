@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.runtime.heads import head_answer
+from understudy.runtime.heads import head_answers
 from understudy.students.targets import Targets
 from understudy.task.field import Field
 from understudy.task.problem import Problem
@@ -22,7 +22,9 @@ from understudy.training.rows import prepare_rows
 def test_loss_and_runtime_share_one_probability(tiny_base: Path, value: str | None) -> None:
     problem = Problem(Field("code", "span", nullable=True), "point", (None,))
     inputs = [("the red shirt of a man",), ("dog",)]
-    rows = prepare_rows(inputs, [Targets(problem, [value, "dog"])], resolve_base(str(tiny_base)).tokeniser(), None)
+    rows = prepare_rows(
+        inputs, [Targets(problem, [value, "dog"])], resolve_base(str(tiny_base)).tokeniser(), None
+    )
     random = np.random.default_rng(0)
     token = random.normal(size=(2, max(len(one.ids) for one in rows.tokens), 3))
     row = random.normal(size=(2, 1))
@@ -37,7 +39,8 @@ def test_loss_and_runtime_share_one_probability(tiny_base: Path, value: str | No
         token[0, first, 0] += 9.0
         token[0, first + more, 1] += 9.0
     after = batch_loss(rows, np.array([0]), torch.tensor(row[:1]).float(), torch.tensor(token[:1]).float())
-    said, sure, _ = head_answer(problem, head, row[0], token[0, : len(alone.ids)], alone, inputs[0])
+    answers = head_answers([problem], [head], row[0], token[0, : len(alone.ids)], alone, inputs[0])
+    said, sure, _ = answers[0]
     assert said == value
     assert float(after) == pytest.approx(-np.log(sure), abs=1e-4)
     assert float(loss) > float(after)
@@ -46,7 +49,9 @@ def test_loss_and_runtime_share_one_probability(tiny_base: Path, value: str | No
 def test_padding_does_not_change_a_pointer_loss(tiny_base: Path) -> None:
     problem = Problem(Field("code", "span"), "point")
     inputs = [("red dog",), ("the red shirt of a man",)]
-    rows = prepare_rows(inputs, [Targets(problem, ["dog", "red"])], resolve_base(str(tiny_base)).tokeniser(), None)
+    rows = prepare_rows(
+        inputs, [Targets(problem, ["dog", "red"])], resolve_base(str(tiny_base)).tokeniser(), None
+    )
     token = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
     none = torch.zeros(2, 0)
     both = batch_loss(rows, np.array([0, 1]), none, token)

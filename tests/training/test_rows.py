@@ -15,7 +15,9 @@ from understudy.training.base_encoder import resolve_base
 from understudy.training.rows import prepare_rows
 
 
-def spans(values: list[Any], texts: list[str], tiny_base: Path, kind: Any = "span", weight: Any = None) -> Any:
+def spans(
+    values: list[Any], texts: list[str], tiny_base: Path, kind: Any = "span", weight: Any = None
+) -> Any:
     problem = Problem(Field("code", kind, nullable=True, optional=True), "point", (None, ABSENT))
     tokeniser = resolve_base(str(tiny_base)).tokeniser()
     return prepare_rows([(text,) for text in texts], [Targets(problem, values)], tokeniser, weight).heads[0]

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from understudy import _version
 from understudy.dataset.dataset import Dataset
-from understudy.errors import DataError
+from understudy.errors import ConfigError, DataError, MissingDependencyError
 from understudy.ladder.cache import RungCache, content_key
 from understudy.ladder.candidates import Candidate, Goal, Judged, best_candidate, judge_candidates
 from understudy.ladder.fit_rung import FittedRung, Reporter, fit_rung, silent
@@ -22,6 +22,9 @@ from understudy.ladder.folds import Fold, make_fold
 from understudy.ladder.options import LearnOptions
 from understudy.ladder.rungs import RungPlan, plan_rungs, student_class
 from understudy.students.base import Student
+
+if TYPE_CHECKING:
+    from understudy.students.tuned import TunedStudent
 
 __all__ = ["Climb", "RungRecord", "climb", "plan"]
 
@@ -210,7 +213,9 @@ def _try_rung(
     train, select = state.train.only(modes), state.select.only(modes)
     try:
         fitted = fit_rung(cache, key, one.name, make, train, select, report=report)
-    except DataError as error:
+    except (DataError, ConfigError, MissingDependencyError) as error:
+        if one.name in options.rungs and not isinstance(error, DataError):
+            raise  # asked for by name: the user wants to know, not to go on without it
         report(f"{one.name}: not possible, {error.what}")
         return RungRecord(one, None, error.what)
     return RungRecord(one, fitted, None)
@@ -238,18 +243,22 @@ def _maker(
         found = student_class(name)
         known = found().get_params()
         if "tuned" in known and "tuned" in state.fitted:
-            settings["tuned"] = _load_tuned(options, state.fitted["tuned"].component.parent)
+            tuned = _load_tuned(options, state.fitted["tuned"].component.parent)
+            settings["tuned"] = tuned
+            settings["layers"] = max(1, tuned.n_layers // 2)
         return found(**{key: value for key, value in settings.items() if key in known})
 
     return make
 
 
-def _load_tuned(options: LearnOptions, folder: Path) -> Student | None:
+def _load_tuned(options: LearnOptions, folder: Path) -> TunedStudent:
     """The tuned rung as it was fitted, also when that was in an earlier run."""
     from understudy.students.tuned import TunedStudent
 
     tuned = TunedStudent(base=options.base, seed=options.seed)
-    return tuned if tuned.load_state(folder) else None
+    found = tuned.load_state(folder)
+    assert found, "a cached tuned rung keeps its state"
+    return tuned
 
 
 def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> None:

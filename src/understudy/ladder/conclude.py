@@ -5,7 +5,7 @@ Spends nothing and trains nothing; all it knows comes from the climb, the certif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from understudy.ladder.repeats import RepeatEvidence
 from understudy.ladder.suspects import suspects
 from understudy.units import format_count, format_share
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "never_answered"]
 
 _MARGIN = 0.02
 
@@ -58,9 +58,12 @@ def conclude(
         "stop_reason": state.stop_reason,
         "warnings": warnings,
         "deferred_fields": deferred_fields(data),
+        "never_answered": [
+            field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
+        ],
         "data": data_facts(data, state, len(built.evidence.fold)),
         "teacher": _teacher(inspected),
-        "rungs": rung_facts(state, data, options),
+        "rungs": [_with_lookup(rung, lookup) for rung in rung_facts(state, data, options)],
         "candidates": candidate_facts(state),
         **evidence_facts(built, data, options),
         "gold_certificate": None
@@ -89,6 +92,18 @@ def conclude(
         "data_fingerprint": built.manifest["data_fingerprint"],
         "packages": built.manifest["packages"],
     }
+
+
+def _with_lookup(rung: dict[str, Any], lookup: RepeatEvidence) -> dict[str, Any]:
+    """The lookup's entry tells what its own evidence says, as it is not part of the climb."""
+    if rung["name"] != "lookup" or lookup.student is None:
+        return rung
+    return {**rung, "status": "fitted", "reason": None, "coverage": lookup.share}
+
+
+def never_answered(facts: Mapping[str, Any]) -> list[str]:
+    """Required fields that no rung writes; with any of them every whole record is deferred."""
+    return list(facts["never_answered"])
 
 
 def _gold(built: Built, best: Candidate, options: LearnOptions, delta: float) -> GoldCertification | None:

@@ -2,8 +2,10 @@
 
 Keys of :attr:`LearnResult.facts` (every missing measurement is ``None``, never 0):
 
-- ``name``; ``options``; ``chosen`` (name of the winning system); ``stop_reason``; ``warnings`` (texts);
-  ``deferred_fields`` (names of free-text fields).
+- ``name``; ``id`` (of the artefact); ``options``; ``chosen`` (name of the winning system); ``stop_reason``; ``warnings`` (texts);
+  ``deferred_fields`` (names of free-text fields); ``never_answered`` (the required ones among them); ``base_models``,
+  ``packages``, ``data_fingerprint``; ``measured`` (``student_seconds``, ``student_usd`` per call); ``lookup`` (``share``
+  of repeated inputs, ``n_pairs``, ``n_equal``, ``reason``).
 - ``data``: ``n_calls``, ``n_train``, ``n_select``, ``n_certify``, ``n_holdout``, ``n_off_schema``,
   ``n_exact_duplicates``, ``n_groups``, ``mean_chars``.
 - ``teacher``: ``usd_per_call``, ``usd_reason``, ``models``, ``gold_accuracy`` ({share, low, high, n} or None),
@@ -16,7 +18,8 @@ Keys of :attr:`LearnResult.facts` (every missing measurement is ``None``, never 
 - ``candidates``: list of ``name``, ``call_seconds``, ``call_usd``, ``total_usd``, ``coverage``, ``accuracy``,
   ``is_chosen``.
 - ``stages``: list of ``rung``, ``share`` of certify calls that it spoke on.
-- ``certificate``, ``gold_certificate``, ``non_inferiority``: mappings with ``sentence``, or None.
+- ``certificate``: ``certify.certification.Certification`` with ``sentence``; ``gold_certificate``, ``non_inferiority``: the
+  fields of ``certify.gold.GoldCertification`` (with ``sentence``) and ``NonInferiority``, or None.
 - ``fields``: list of ``name``, ``kind``, ``mode``, ``accuracy``, ``gold_accuracy``, ``certificate``, ``labels`` (list of
   ``label``, ``n``, ``precision``, ``recall``, ``coverage``).
 - ``calibration``: list of ``low``, ``high``, ``n``, ``mean_confidence``, ``accuracy``.

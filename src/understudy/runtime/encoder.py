@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from understudy.calls.call import InputParts
 from understudy.errors import ArtefactError
-from understudy.runtime.heads import Head, head_answer
+from understudy.runtime.heads import Answer, Head, gather_predictions, head_answers
 from understudy.runtime.onnx_model import OnnxModel
 from understudy.runtime.prediction import FieldPrediction, FloatArray
 from understudy.runtime.tokens import TokenFrame, Tokenised, Tokeniser
@@ -92,17 +92,7 @@ class EncoderComponent:
         """One prediction per problem; see ``runtime.component.Component``."""
         answers = self._model.map(self._answer, list(inputs))
         self.truncated_count += sum(is_truncated for is_truncated, _ in answers)
-        out = []
-        for at, problem in enumerate(self.problems):
-            own = [found[at] for _, found in answers]
-            scores = None
-            if problem.mode in ("classify", "multilabel"):
-                scores = np.array([one[2] for one in own], dtype=np.float64).reshape(
-                    len(own), len(problem.values)
-                )
-            confidence = np.array([one[1] for one in own], dtype=np.float64)
-            out.append(FieldPrediction([one[0] for one in own], confidence, scores))
-        return out
+        return gather_predictions(self.problems, [found for _, found in answers])
 
     def is_truncated(self, parts: InputParts) -> bool:
         """Whether the encoder would read only the beginning of this input."""
@@ -119,12 +109,9 @@ class EncoderComponent:
             np.zeros((len(tokens.ids), 0)) if token is None else token[0].astype(np.float64),
         )
 
-    def _answer(self, parts: InputParts) -> tuple[bool, list[tuple[Any, float, FloatArray | None]]]:
+    def _answer(self, parts: InputParts) -> tuple[bool, list[Answer]]:
         tokens, row, token = self.outputs(parts)
-        pairs = zip(self.problems, self._heads, strict=True)
-        return tokens.is_truncated, [
-            head_answer(problem, head, row, token, tokens, parts) for problem, head in pairs
-        ]
+        return tokens.is_truncated, head_answers(self.problems, self._heads, row, token, tokens, parts)
 
     def verify_probe(self) -> ProbeResult | None:
         """Run the probe texts and compare with what export recorded; ``None`` if nothing was recorded."""

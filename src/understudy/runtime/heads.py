@@ -4,19 +4,19 @@ alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from understudy.calls.call import InputParts
-from understudy.runtime.pointer import pick_value, span_borders, span_scores
-from understudy.runtime.prediction import FloatArray, softmax
+from understudy.runtime.pointer import SpanGrid, pick_value, span_borders, span_grid, span_scores
+from understudy.runtime.prediction import FieldPrediction, FloatArray, softmax
 from understudy.runtime.tokens import Tokenised
 from understudy.task.problem import Problem
 
-__all__ = ["Head", "NumberScale", "head_answer"]
+__all__ = ["Head", "NumberScale", "gather_predictions", "head_answers"]
 
 _MOST_ERRORS = 200
 
@@ -95,14 +95,23 @@ class Head:
         )
 
 
-def head_answer(
-    problem: Problem, head: Head, row: FloatArray, token: FloatArray, tokens: Tokenised, parts: InputParts
-) -> tuple[Any, float, FloatArray | None]:
-    """Value, confidence and scores of one problem for one input.
+Answer = tuple[Any, float, FloatArray | None]
+"""Value, confidence and (classes, labels) scores."""
+
+
+def head_answers(
+    problems: Sequence[Problem],
+    heads: Sequence[Head],
+    row: FloatArray,
+    token: FloatArray,
+    tokens: Tokenised,
+    parts: InputParts,
+) -> list[Answer]:
+    """The answer to each problem for one input.
 
     Parameters
     ----------
-    problem, head
+    problems, heads
         What the columns mean.
     row
         All per-input outputs, shape (r,), float64.
@@ -111,7 +120,25 @@ def head_answer(
     tokens, parts
         The input.
     """
-    own = row[head.row[0] : head.row[1]]
+    grids: dict[tuple[bool, int], SpanGrid] = {}
+    out: list[Answer] = []
+    for problem, head in zip(problems, heads, strict=True):
+        own = row[head.row[0] : head.row[1]]
+        if head.token is None:
+            out.append(_row_answer(problem, head, own))
+            continue
+        key = (head.is_snapped, min(head.longest_span, len(tokens.ids)))
+        if key not in grids:
+            borders = span_borders(tokens, parts, is_snapped=head.is_snapped)
+            grids[key] = span_grid(borders, head.longest_span)
+        scores = span_scores(token[:, head.token : head.token + 3], grids[key])
+        is_number = problem.field.kind == "number"
+        value, chance = pick_value(scores, own, problem.values, tokens, parts, is_number=is_number)
+        out.append((value, chance, None))
+    return out
+
+
+def _row_answer(problem: Problem, head: Head, own: FloatArray) -> Answer:
     if problem.mode == "classify":
         chances = softmax(own[None])[0]
         best = int(chances.argmax())
@@ -121,15 +148,25 @@ def head_answer(
         is_in = chances >= 0.5
         chosen = [value for value, is_chosen in zip(problem.values, is_in, strict=True) if is_chosen]
         return chosen, float(np.prod(np.where(is_in, chances, 1.0 - chances))), chances
-    if problem.mode == "regress":
-        scale = head.scale or NumberScale(0.0, 1.0, is_whole=False)
-        value = scale.mean + scale.spread * float(own[0])
-        value = float(round(value)) if scale.is_whole else value
-        slack = max(problem.field.tolerance, 1e-9) * max(1.0, abs(value))
-        return value, scale.chance_within(slack), None
-    first = head.token or 0
-    borders = span_borders(tokens, parts, is_snapped=head.is_snapped)
-    scores = span_scores(token[:, first : first + 3], borders, head.longest_span)
-    is_number = problem.field.kind == "number"
-    value, chance = pick_value(scores, own, problem.values, tokens, parts, is_number=is_number)
-    return value, chance, None
+    scale = head.scale or NumberScale(0.0, 1.0, is_whole=False)
+    value = scale.mean + scale.spread * float(own[0])
+    value = float(round(value)) if scale.is_whole else value
+    slack = max(problem.field.tolerance, 1e-9) * max(1.0, abs(value))
+    return value, scale.chance_within(slack), None
+
+
+def gather_predictions(
+    problems: Sequence[Problem], answers: Sequence[Sequence[Answer]]
+) -> list[FieldPrediction]:
+    """Answers per input and problem, laid out as one prediction per problem."""
+    out = []
+    for at, problem in enumerate(problems):
+        own = [found[at] for found in answers]
+        scores = None
+        if problem.mode in ("classify", "multilabel"):
+            scores = np.array([one[2] for one in own], dtype=np.float64).reshape(
+                len(own), len(problem.values)
+            )
+        confidence = np.array([one[1] for one in own], dtype=np.float64)
+        out.append(FieldPrediction([one[0] for one in own], confidence, scores))
+    return out

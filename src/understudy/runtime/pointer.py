@@ -22,7 +22,7 @@ from understudy.runtime.tokens import Tokenised
 from understudy.text.numbers import parse_number
 from understudy.text.spans import is_boundary
 
-__all__ = ["SpanBorders", "pick_value", "span_borders", "span_scores"]
+__all__ = ["SpanGrid", "pick_value", "span_borders", "span_grid", "span_scores"]
 
 BoolArray = npt.NDArray[np.bool_]
 _CANDIDATES = 12
@@ -35,6 +35,22 @@ class SpanBorders:
     may_begin: BoolArray
     may_end: BoolArray
     part: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanGrid:
+    """All spans of one input: the span of k+1 tokens that begins at token i stands at [i, k].
+
+    Attributes
+    ----------
+    last
+        Its last token (clipped to the input), shape (t, d).
+    is_legal
+        Whether it is a span at all, shape (t, d).
+    """
+
+    last: npt.NDArray[np.int64]
+    is_legal: BoolArray
 
 
 def span_borders(tokens: Tokenised, parts: InputParts, *, is_snapped: bool) -> SpanBorders:
@@ -50,38 +66,35 @@ def span_borders(tokens: Tokenised, parts: InputParts, *, is_snapped: bool) -> S
     return SpanBorders(begin, end, tokens.part)
 
 
-def span_scores(token_scores: FloatArray, borders: SpanBorders, longest: int) -> FloatArray:
-    """Score of the span of k+1 tokens that begins at token i, at [i, k]; -inf where there is no such span.
+def span_grid(borders: SpanBorders, longest: int) -> SpanGrid:
+    """The spans of up to `longest` tokens; shape (t, d) with d = min(longest, t)."""
+    count = len(borders.part)
+    starts = np.arange(count)[:, None]
+    stops = starts + np.arange(min(longest, count))[None, :]
+    last = np.minimum(stops, count - 1)
+    is_legal = (
+        (stops < count)
+        & borders.may_begin[:, None]
+        & borders.may_end[last]
+        & (borders.part[:, None] == borders.part[last])
+    )
+    return SpanGrid(last, is_legal)
+
+
+def span_scores(token_scores: FloatArray, grid: SpanGrid) -> FloatArray:
+    """Score of each span of the grid, shape (t, d); -inf where there is no such span.
 
     Parameters
     ----------
     token_scores
         Shape (t, 3): begin, end and inside.
-    borders
-        Where spans may begin and end.
-    longest
-        Longest span in tokens.
-
-    Returns
-    -------
-    Shape (t, d) with d = min(longest, t).
+    grid
+        The spans.
     """
-    count = len(token_scores)
-    width = min(longest, count)
     begin, end, inside = token_scores.T
-    sums = np.concatenate(([0.0], np.cumsum(inside)))
-    starts = np.arange(count)[:, None]
-    stops = starts + np.arange(width)[None, :]
-    is_in = stops < count
-    stops = np.minimum(stops, count - 1)
-    is_legal = (
-        is_in
-        & borders.may_begin[:, None]
-        & borders.may_end[stops]
-        & (borders.part[:, None] == borders.part[stops])
-    )
-    scores = begin[:, None] + end[stops] + sums[stops + 1] - sums[starts]
-    return np.where(is_legal, scores, -np.inf)
+    sums = np.cumsum(inside)
+    from_start, to_end = begin - sums + inside, end + sums
+    return np.where(grid.is_legal, from_start[:, None] + to_end[grid.last], -np.inf)
 
 
 def pick_value(

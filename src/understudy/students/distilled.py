@@ -48,7 +48,7 @@ class DistilledStudent(Student):
 
     rung: ClassVar[str] = "distilled"
     modes: ClassVar[frozenset[ProblemMode]] = TunedStudent.modes
-    can_cross_validate: ClassVar[bool] = False
+    can_refit: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from understudy.calls.call import InputParts
 from understudy.errors import DataError
 from understudy.export.bert_graph import ReadOut, draw_encoder
 from understudy.export.encoder import export_encoder
-from understudy.runtime.heads import Head, NumberScale, head_answer
+from understudy.runtime.heads import Head, NumberScale, gather_predictions, head_answers
 from understudy.runtime.prediction import FieldPrediction
 from understudy.runtime.tokens import Tokenised
 from understudy.students.base import Student
@@ -129,18 +129,20 @@ class FrozenStudent(Student):
     def predict_fields(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
         """Predictions of the heads in float, on the same int8 features that are served."""
         rows = as_inputs(inputs)
-        outputs = self.head_.logits(self._encoder.features(rows))
+        return self._read(self._encoder.features(rows), rows)
+
+    def predict_float(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
+        """Predictions with the encoder in float32 too: what int8 costs is the difference to these."""
+        rows = as_inputs(inputs)
+        return self._read(self._encoder.float_features(rows), rows)
+
+    def _read(self, features: Float32, rows: Sequence[InputParts]) -> list[FieldPrediction]:
         none = np.zeros((0, 0))
-        out = []
-        for problem, head in zip(self.problems_, self.heads_, strict=True):
-            own = [
-                head_answer(problem, head, output, none, _NO_TOKENS, parts)
-                for output, parts in zip(outputs, rows, strict=True)
-            ]
-            has_scores = problem.mode != "regress"
-            scores = np.array([one[2] for one in own]).reshape(len(own), -1) if has_scores else None
-            out.append(FieldPrediction([one[0] for one in own], np.array([one[1] for one in own]), scores))
-        return out
+        answers = [
+            head_answers(self.problems_, self.heads_, output, none, _NO_TOKENS, parts)
+            for output, parts in zip(self.head_.logits(features), rows, strict=True)
+        ]
+        return gather_predictions(self.problems_, answers)
 
     def export(self, folder: Path) -> None:
         """Write encoder and heads as one int8 graph."""

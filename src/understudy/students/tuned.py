@@ -45,7 +45,7 @@ class TunedStudent(Student):
 
     rung: ClassVar[str] = "tuned"
     modes: ClassVar[frozenset[ProblemMode]] = frozenset({"classify", "multilabel", "point", "regress"})
-    can_cross_validate: ClassVar[bool] = False
+    can_refit: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -121,6 +121,11 @@ class TunedStudent(Student):
     def export(self, folder: Path) -> None:
         """Write encoder and heads as one int8 graph."""
         self.fitted_.export(folder)
+
+    @property
+    def n_layers(self) -> int:
+        """Transformer layers of the fitted network."""
+        return int(self.fitted_.base.config["num_hidden_layers"])
 
     def save_state(self, folder: Path) -> None:
         """Keep the float network, which teaches the distilled rung."""

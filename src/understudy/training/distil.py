@@ -44,12 +44,15 @@ class DistilSettings:
         Weight of the labels; the rest is the teacher's scores.
     vector_weight
         Weight of the distance between the sentence vectors, in units of the teacher's variance.
+    dropout
+        On the sentence vector while training.
     """
 
     layers: int = 3
     temperature: float = 2.0
     label_share: float = 0.3
     vector_weight: float = 1.0
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def distil_encoder(
     device = pick_device()
     teacher.network.to(device)
     network = copy.deepcopy(teacher.network)
+    network.dropout.p = distil.dropout  # not the teacher's: one read back from disk has none
     _, _, layers = encoder_layers(network.encoder)
     keep_layers(network.encoder, even_layers(len(layers), distil.layers))
     pad_id = int(teacher.base.config.get("pad_token_id") or 0)

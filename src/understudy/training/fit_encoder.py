@@ -14,7 +14,7 @@ from understudy.calls.call import InputParts
 from understudy.export.bert_graph import ReadOut, draw_encoder
 from understudy.export.encoder import export_encoder
 from understudy.export.encoder_weights import encoder_weights
-from understudy.runtime.heads import Head, head_answer
+from understudy.runtime.heads import Head, gather_predictions, head_answers
 from understudy.runtime.prediction import FieldPrediction
 from understudy.runtime.tokens import Tokeniser
 from understudy.task.problem import Problem
@@ -68,17 +68,11 @@ class FittedEncoder:
         """The float network's predictions, one per problem."""
         tokens = [self.tokeniser(parts) for parts in inputs]
         rows, token_scores = run_network(self.network, self.base, self.tokeniser, inputs)
-        out = []
-        for problem, head in zip(self.problems, self.heads, strict=True):
-            own = [
-                head_answer(problem, head, row, token, one, parts)
-                for row, token, one, parts in zip(rows, token_scores, tokens, inputs, strict=True)
-            ]
-            has_scores = problem.mode in ("classify", "multilabel")
-            scores = np.array([one[2] for one in own]).reshape(len(own), -1) if has_scores else None
-            confidence = np.array([one[1] for one in own], dtype=np.float64)
-            out.append(FieldPrediction([one[0] for one in own], confidence, scores))
-        return out
+        answers = [
+            head_answers(self.problems, self.heads, row, token, one, parts)
+            for row, token, one, parts in zip(rows, token_scores, tokens, inputs, strict=True)
+        ]
+        return gather_predictions(self.problems, answers)
 
     def draw(self, *, is_quantised: bool) -> bytes:
         """The network as an ONNX graph."""

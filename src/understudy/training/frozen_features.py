@@ -93,6 +93,12 @@ class FrozenEncoder:
             self._kept.update(dict(list(made.items())[: max(room, 0)]))
         return out
 
+    def float_features(self, inputs: Sequence[InputParts]) -> Float32:
+        """The same features in float32 arithmetic, shape (n, d): to tell what int8 changes."""
+        model = OnnxModel(draw_encoder(self.weights, self.read_out, is_quantised=False))
+        made = model.map(lambda parts: model.run(self.tokeniser(parts))["row"][0], inputs)
+        return np.array(made, dtype=np.float32).reshape(len(inputs), self.width)
+
 
 @lru_cache(maxsize=2)
 def frozen_encoder(name: str, max_tokens: int) -> FrozenEncoder:

@@ -1,0 +1,51 @@
+"""Encoder rungs through the ladder, with an encoder small enough for tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_encoder import write_tiny_encoder
+
+import understudy
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("log") / "calls.jsonl"
+    with path.open("w") as stream:
+        for at in range(420):
+            place = ["north", "south", "east"][rng.integers(3)]
+            code = f"ab{rng.integers(100, 999)}" if rng.random() < 0.6 else None
+            words = ["the", "parcel", "from", "the", place, "office", *(["order", code] if code else ["please"]), str(at)]
+            # Some random answers keep the linear rung from a coverage that would end the climb.
+            said = place if rng.random() < 0.85 else "north"
+            stream.write(json.dumps({"input": " ".join(words), "output": {"place": said, "order": code}}) + "\n")
+    return path
+
+
+def test_every_rung_is_tried_and_a_later_run_goes_on(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = str(write_tiny_encoder(tmp_path / "base"))
+    common = {"base": base, "cache": tmp_path / "cache", "target": 0.97, "teacher_price": "0.01"}
+    first = understudy.learn(log, out=tmp_path / "first", rungs="linear,frozen,tuned", **common)
+    assert [rung["status"] for rung in first.facts["rungs"]] == ["fitted"] * 3
+    second = understudy.learn(log, out=tmp_path / "second", rungs="linear,frozen,tuned,distilled", **common)
+    states = {rung["name"]: rung["status"] for rung in second.facts["rungs"]}
+    assert states == {"linear": "cached", "frozen": "cached", "tuned": "cached", "distilled": "fitted"}
+    for rung in second.facts["rungs"]:
+        assert rung["float_agreement"] > 0.9
+        assert rung["size_bytes"] > 0
+    frozen = second.facts["rungs"][1]
+    assert set(frozen["accuracy"]) == {"place"}  # it cannot point, and lends its field to averages alone
+    answers = second.load().answer_batch(["the parcel from the north office order ab555"] * 3)
+    assert len({(one.confidence, str(one.fields)) for one in answers}) == 1
+
+
+def test_an_unknown_base_is_said_before_anything_is_trained(log: Path, tmp_path: Path) -> None:
+    with pytest.raises(understudy.UnderstudyError) as caught:
+        understudy.learn(log, out=tmp_path / "a", rungs="frozen", base=str(tmp_path / "nowhere"), cache=None)
+    assert "nowhere" in str(caught.value)
