@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from understudy.cli.inspect import inspect_command, parse_mapping
+from understudy.cli.inspect import inspect_command
+from understudy.cli.options import parse_mapping
 from understudy.errors import ConfigError
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_encoder import write_tiny_encoder
 
 import understudy
+from tiny_encoder import write_tiny_encoder
 
 
 @pytest.fixture(scope="module")

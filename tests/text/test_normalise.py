@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.text.normalise import find_numbers, input_key, normalise_text, stands_in, text_of_part
+from understudy.text.normalise import input_key, normalise_text, stands_in, text_of_part
 
 
 @given(st.text())
@@ -35,37 +35,6 @@ def test_stands_in() -> None:
     assert not stands_in("", "a")
     assert stands_in("n/a", "it says N/A here")
     assert stands_in("red", "hundred, red")
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("refund $1,240.50 please", [1240.5]),
-        ("3 of 4", [3, 4]),
-        ("-2.5e3", [-2500]),
-        ("1,24", []),
-        ("v1.2.3", []),
-        ("order 00123", [123]),
-        ("١٢", []),
-    ],
-)
-def test_find_numbers(text: str, numbers: list[float]) -> None:
-    if text in ("1,24", "v1.2.3", "١٢"):
-        assert all(isinstance(value, float) for _, _, value in find_numbers(text))
-        return
-    assert [value for _, _, value in find_numbers(text)] == numbers
-
-
-@given(st.text())
-def test_found_numbers_stand_where_they_say(text: str) -> None:
-    for start, end, _ in find_numbers(text):
-        assert 0 <= start < end <= len(text)
-
-
-@given(st.integers(-(10**12), 10**12))
-def test_a_written_number_is_found(number: int) -> None:
-    assert [value for *_, value in find_numbers(f"pay {number:,} now")] == [number]
-    assert [value for *_, value in find_numbers(f"pay {number} now")] == [number]
 
 
 def test_text_of_part() -> None:

@@ -36,3 +36,15 @@ def test_numbers_are_found_with_their_places() -> None:
         ("1,200.50", 1200.5),
         ("7", 7.0),
     ]
+
+
+@given(st.text())
+def test_found_numbers_stand_where_they_say(text: str) -> None:
+    for one in find_numbers(text):
+        assert 0 <= one.start < one.end <= len(text)
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_written_number_is_found(number: int) -> None:
+    assert [one.value for one in find_numbers(f"pay {number:,} now")] == [number]
+    assert [one.value for one in find_numbers(f"pay {number} now")] == [number]

@@ -96,10 +96,13 @@ class ColumnMap:
 
     def _index(self) -> None:
         """Sort sources by key, so that a record is walked once, however many attributes there are."""
+        claimed = set(self.mapping.values())
         for attribute in (*ATTRIBUTES, *(f"input.{name}" for name in self.input_names)):
             is_mapped = attribute in self.mapping
             sources = (self.mapping[attribute],) if is_mapped else _ALIASES.get(attribute, (attribute,))
             for rank, source in enumerate(sources):
+                if not is_mapped and source in claimed:
+                    continue  # `output=gold` makes that column the output, and not the gold answer as well
                 self._by_key.setdefault(source, []).append((rank, attribute))
                 if "." in source:
                     # A column may have a dot in its name; that reading comes first.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from understudy.errors import ConfigError
+from understudy.cli.options import parse_mapping
 
 if TYPE_CHECKING:
     from understudy.dataset.load import Progress
     from understudy.task.task import Task
 
-__all__ = ["inspect_command", "parse_mapping", "progress_bar", "read_task_option"]
+__all__ = ["inspect_command", "progress_bar", "read_task_option"]
 
 _EXAMPLE = """
 Example:
@@ -25,27 +25,6 @@ Example:
   understudy inspect examples/support/calls.jsonl
   understudy inspect log.jsonl --map output=teacher_label --map model=teacher_model
 """
-
-
-def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """``--map TARGET=COLUMN`` options as a mapping.
-
-    Raises
-    ------
-    ConfigError
-        If one has no equals sign, or a target comes twice.
-    """
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        target, sign, source = pair.partition("=")
-        if not sign:
-            raise ConfigError(
-                "--map takes TARGET=COLUMN", given=pair, todo="for example --map output=teacher_label"
-            )
-        if target.strip() in mapping:
-            raise ConfigError("a target is mapped twice", given=target.strip())
-        mapping[target.strip()] = source.strip()
-    return mapping
 
 
 def read_task_option(path: str | None) -> tuple[Task | None, bool]:

@@ -10,21 +10,21 @@ __all__ = ["parse_mapping"]
 
 
 def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """``["output=teacher_label"]`` as ``{"output": "teacher_label"}``.
+    """``--map TARGET=COLUMN`` options as a mapping.
 
     Raises
     ------
     ConfigError
-        If a pair has no ``=`` or a key comes twice.
+        If one has no equals sign, or a target comes twice.
     """
-    out: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for pair in pairs:
-        key, sign, column = pair.partition("=")
-        if not sign or not key or not column:
+        target, sign, source = pair.partition("=")
+        if not sign:
             raise ConfigError(
-                "--map needs KEY=COLUMN", given=pair, todo="for example --map output=teacher_label"
+                "--map takes TARGET=COLUMN", given=pair, todo="for example --map output=teacher_label"
             )
-        if key in out:
-            raise ConfigError("--map names a key twice", given=key)
-        out[key] = column
-    return out
+        if target.strip() in mapping:
+            raise ConfigError("a target is mapped twice", given=target.strip())
+        mapping[target.strip()] = source.strip()
+    return mapping

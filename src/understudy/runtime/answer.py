@@ -107,7 +107,9 @@ class Understudy:
         self.threshold: float | None = manifest["threshold"]
         self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
         deferred: Sequence[str] = manifest.get("deferred_fields", ())
-        self.never_answered = [field.name for field in self.task.fields if field.name in deferred and field.required]
+        self.never_answered = [
+            field.name for field in self.task.fields if field.name in deferred and field.required
+        ]
 
     def answer(self, given: str | Mapping[str, Any]) -> Answer:
         """Answer one text, or one record of named texts."""

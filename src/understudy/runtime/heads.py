@@ -11,7 +11,14 @@ from typing import Any, Self
 import numpy as np
 
 from understudy.calls.call import InputParts
-from understudy.runtime.pointer import SpanGrid, pick_value, span_borders, span_grid, span_scores
+from understudy.runtime.pointer import (
+    SpanBorders,
+    SpanGrid,
+    pick_value,
+    span_borders,
+    span_grid,
+    span_scores,
+)
 from understudy.runtime.prediction import FieldPrediction, FloatArray, softmax
 from understudy.runtime.tokens import Tokenised
 from understudy.task.problem import Problem
@@ -120,6 +127,7 @@ def head_answers(
     tokens, parts
         The input.
     """
+    borders: dict[bool, SpanBorders] = {}
     grids: dict[tuple[bool, int], SpanGrid] = {}
     out: list[Answer] = []
     for problem, head in zip(problems, heads, strict=True):
@@ -128,9 +136,10 @@ def head_answers(
             out.append(_row_answer(problem, head, own))
             continue
         key = (head.is_snapped, min(head.longest_span, len(tokens.ids)))
+        if head.is_snapped not in borders:
+            borders[head.is_snapped] = span_borders(tokens, parts, is_snapped=head.is_snapped)
         if key not in grids:
-            borders = span_borders(tokens, parts, is_snapped=head.is_snapped)
-            grids[key] = span_grid(borders, head.longest_span)
+            grids[key] = span_grid(borders[head.is_snapped], head.longest_span)
         scores = span_scores(token[:, head.token : head.token + 3], grids[key])
         is_number = problem.field.kind == "number"
         value, chance = pick_value(scores, own, problem.values, tokens, parts, is_number=is_number)

@@ -10,6 +10,7 @@ Shapes: t tokens, d longest span in tokens, v values without a span.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +23,11 @@ from understudy.runtime.tokens import Tokenised
 from understudy.text.numbers import parse_number
 from understudy.text.spans import is_boundary
 
-__all__ = ["SpanGrid", "pick_value", "span_borders", "span_grid", "span_scores"]
+__all__ = ["SpanBorders", "SpanGrid", "pick_value", "span_borders", "span_grid", "span_scores"]
 
 BoolArray = npt.NDArray[np.bool_]
 _CANDIDATES = 12
+_REACH = 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +126,28 @@ def pick_value(
         Whether the span is read as a number.
     """
     flat = scores.ravel()
-    everything = np.concatenate((flat, void_scores))
-    top = everything.max(initial=-np.inf)
+    top_span = flat.max(initial=-np.inf)
+    top = max(top_span, void_scores.max(initial=-np.inf))
     if not np.isfinite(top):
         return None, 0.0
-    log_total = top + float(np.log(np.exp(everything - top).sum()))
+    log_total = top + math.log(np.exp(flat - top).sum() + np.exp(void_scores - top).sum())
     chances: dict[Any, float] = {}
-    for at in np.argsort(-flat, kind="stable")[:_CANDIDATES]:
-        if not np.isfinite(flat[at]):
+    # Only spans within reach of the best one can change the answer, unless none of those can be read.
+    for reach in (_REACH, np.inf):
+        near = (
+            np.flatnonzero((flat > top_span - reach) & (flat > -np.inf)) if top_span > -np.inf else flat[:0]
+        )
+        for at in near[np.argsort(-flat[near], kind="stable")][:_CANDIDATES]:
+            start, length = divmod(int(at), scores.shape[1])
+            value = _read(start, start + length, tokens, parts, is_number=is_number)
+            if value is not None:
+                chances[value] = chances.get(value, 0.0) + math.exp(flat[at] - log_total)
+        if chances or len(void_scores):
             break
-        start, length = divmod(int(at), scores.shape[1])
-        value = _read(start, start + length, tokens, parts, is_number=is_number)
-        if value is not None:
-            chances[value] = chances.get(value, 0.0) + float(np.exp(flat[at] - log_total))
     best = max(chances, key=lambda value: chances[value], default=None)
     if len(void_scores):
         void = int(void_scores.argmax())
-        void_chance = float(np.exp(void_scores[void] - log_total))
+        void_chance = math.exp(void_scores[void] - log_total)
         if best is None or void_chance >= chances[best]:
             return void_values[void], void_chance
     return (None, 0.0) if best is None else (best, min(chances[best], 1.0))

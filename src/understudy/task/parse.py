@@ -17,7 +17,7 @@ from typing import Any
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.task.field import PLAIN_FIELD, Field, join_path
 from understudy.task.task import Task
-from understudy.text.normalise import find_numbers
+from understudy.text.numbers import find_numbers
 
 __all__ = ["OffSchema", "OutputParser", "ParsedOutput", "flatten", "parse_output", "read_json_text"]
 
@@ -276,7 +276,7 @@ class OutputParser:
                     else UNKNOWN
                 )
             found = find_numbers(text) if self.lenient else []
-            return found[0][2] if len(found) == 1 else UNKNOWN
+            return found[0].value if len(found) == 1 else UNKNOWN
         if isinstance(raw, bool) or not isinstance(raw, int | float):
             return UNKNOWN
         try:

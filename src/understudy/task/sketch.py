@@ -14,7 +14,8 @@ from typing import Any
 
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.task.parse import flatten, read_json_text
-from understudy.text.normalise import find_numbers, stands_in
+from understudy.text.normalise import stands_in
+from understudy.text.numbers import find_numbers
 
 __all__ = ["MAX_DISTINCT", "OutputSketch", "PathSketch"]
 
@@ -80,7 +81,7 @@ def value_in_text(value: Any, text: str) -> bool:
     """Whether a string or number stands in `text`."""
     if isinstance(value, str):
         return stands_in(value, text)
-    return any(number == value for _, _, number in find_numbers(text))
+    return any(number.value == value for number in find_numbers(text))
 
 
 class OutputSketch:

@@ -1,4 +1,4 @@
-"""Texts brought to one form: for comparing inputs, for finding a value in a text, for reading numbers.
+"""Texts brought to one form: for comparing inputs, for finding a value in a text.
 
 Knows nothing of tasks or models. Nothing here changes what a student is given to read; these forms are keys.
 """
@@ -11,15 +11,11 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["compact_text", "find_numbers", "input_key", "normalise_text", "stands_in", "text_of_part"]
+__all__ = ["compact_text", "input_key", "normalise_text", "stands_in", "text_of_part"]
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 """Soft hyphens, zero-width characters, marks of writing direction: unseen, hence no difference between
 inputs."""
-
-_NUMBER = re.compile(
-    r"(?<![\d.,])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?(?![\d])"
-)
 
 
 def compact_text(text: str) -> str:
@@ -66,18 +62,6 @@ def _is_edge(text: str, at: int, after: str, before: str | None = None) -> bool:
     """Whether a word may begin (or end) at `at`: not between two letters or digits of a spaced script."""
     left = before if before is not None else (text[at - 1] if at else " ")
     return not (left.isalnum() and after.isalnum() and ord(left) < 0x2E80 and ord(after) < 0x2E80)
-
-
-def find_numbers(text: str) -> list[tuple[int, int, float]]:
-    """The numbers written in `text`: start, end and value; ``1,240.50`` is 1240.5.
-
-    A comma counts as a thousands separator only before groups of three digits; decimal commas are not read.
-    """
-    found = []
-    for match in _NUMBER.finditer(text):
-        written = match.group().replace(",", "").replace("\u2212", "-")
-        found.append((match.start(), match.end(), float(written)))
-    return found
 
 
 def text_of_part(value: Any) -> str | None:
