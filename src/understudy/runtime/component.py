@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,6 +70,9 @@ def _loader(kind: str) -> Callable[[Path, dict[str, Any]], Component]:
             at = getattr(at, name)
         loader: Callable[[Path, dict[str, Any]], Component] = at
         return loader
+    # Only plug-ins need it, and it would double what a small process loads.
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=_GROUP, name=kind):
         plugged: Callable[[Path, dict[str, Any]], Component] = entry.load()
         return plugged

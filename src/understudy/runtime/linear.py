@@ -27,10 +27,15 @@ COUNT_STEPS = 16
 """Term weights 1 + ln(count) are rounded to 1/16 so that all features are integers."""
 _CHUNK = 512
 
+RowTable = npt.NDArray[np.unsignedinteger[Any]]
+
+
+_WEIGHTS = np.rint(COUNT_STEPS * (1.0 + np.log(np.maximum(np.arange(1024), 1)))).astype(np.int64)
+
 
 def feature_weight(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sublinear term frequency, 1 + ln(count), in units of 1 / COUNT_STEPS; integers, the shape of `counts`."""
-    return np.asarray(np.rint(COUNT_STEPS * (1.0 + np.log(counts))), dtype=np.int64)
+    """Sublinear term frequency, 1 + ln(count) up to a count of 1,023, in units of 1 / COUNT_STEPS; integers."""
+    return np.asarray(_WEIGHTS[np.minimum(counts, len(_WEIGHTS) - 1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,16 @@ class FeatureTable:
     buckets: npt.NDArray[np.int32]
     idf: npt.NDArray[np.int64]
 
-    def rows(self) -> npt.NDArray[np.int32]:
-        """Feature row per bucket, -1 where not kept; shape (2**BUCKET_BITS,)."""
-        table = np.full(1 << BUCKET_BITS, -1, dtype=np.int32)
-        table[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
+    def rows(self) -> RowTable:
+        """Feature row per bucket, `f` where not kept; shape (2**BUCKET_BITS,)."""
+        kind: type[np.unsignedinteger[Any]] = np.uint16 if len(self.buckets) < 2**16 else np.uint32
+        table = np.full(1 << BUCKET_BITS, len(self.buckets), dtype=kind)
+        table[self.buckets] = np.arange(len(self.buckets), dtype=kind)
         return table
 
     def features(
-        self, inputs: Sequence[InputParts], table: npt.NDArray[np.int32]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64], FloatArray]:
+        self, inputs: Sequence[InputParts], table: RowTable
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
         """Sparse integer features of a batch.
 
         Returns
@@ -71,8 +77,8 @@ class FeatureTable:
             Euclidean length per text, shape (n,), at least 1 (a text without known features has zeros).
         """
         grams = count_ngrams(inputs)
-        rows = table[grams.buckets]
-        is_kept = rows >= 0
+        rows = table[grams.buckets].astype(np.int64)
+        is_kept = rows < len(self.buckets)
         rows, owners = rows[is_kept], grams.texts[is_kept]
         amounts = feature_weight(grams.counts[is_kept]) * self.idf[rows]
         starts = np.searchsorted(owners, np.arange(grams.n_texts + 1))

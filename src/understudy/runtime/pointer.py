@@ -126,17 +126,15 @@ def pick_value(
         Whether the span is read as a number.
     """
     flat = scores.ravel()
-    top_span = flat.max(initial=-np.inf)
-    top = max(top_span, void_scores.max(initial=-np.inf))
+    top_span = float(flat.max(initial=-np.inf))
+    top = max(top_span, float(void_scores.max(initial=-np.inf)))
     if not np.isfinite(top):
         return None, 0.0
     log_total = top + math.log(np.exp(flat - top).sum() + np.exp(void_scores - top).sum())
     chances: dict[Any, float] = {}
     # Only spans within reach of the best one can change the answer, unless none of those can be read.
     for reach in (_REACH, np.inf):
-        near = (
-            np.flatnonzero((flat > top_span - reach) & (flat > -np.inf)) if top_span > -np.inf else flat[:0]
-        )
+        near = np.flatnonzero(flat > top_span - reach)
         for at in near[np.argsort(-flat[near], kind="stable")][:_CANDIDATES]:
             start, length = divmod(int(at), scores.shape[1])
             value = _read(start, start + length, tokens, parts, is_number=is_number)

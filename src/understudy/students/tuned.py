@@ -79,8 +79,16 @@ class TunedStudent(Student):
         targets: Sequence[Targets] | Sequence[Any],
         *,
         sample_weight: npt.NDArray[np.float64] | None = None,
+        rationales: Sequence[str | None] | None = None,
     ) -> Self:
         """Train encoder and heads.
+
+        Parameters
+        ----------
+        inputs, targets, sample_weight
+            See :class:`Student`.
+        rationales
+            Why the teacher answered as it did, per row, where the log says: a second target while training.
 
         Raises
         ------
@@ -105,6 +113,7 @@ class TunedStudent(Student):
             wanted,
             settings,
             sample_weight=sample_weight,
+            rationales=rationales,
             dropout=self.dropout,
             max_tokens=self.max_tokens,
             on_progress=self.on_progress,

@@ -25,6 +25,8 @@ MAX_CHARS = 20_000
 
 _PRIME = 0x9E3779B97F4A7C15  # odd, hence invertible modulo 2**64
 _INVERSE = pow(_PRIME, -1, 2**64)
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+_FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SPACE, _WORD, _SINGLE, _OTHER = 0, 1, 2, 3
 _UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
 
@@ -84,12 +86,15 @@ def _powers(length: int) -> tuple[U64, U64]:
     return np.cumprod(forward, dtype=np.uint64), np.cumprod(back, dtype=np.uint64)
 
 
-def _mix(hashes: U64, salt: int) -> U64:
-    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014), salted by the kind of n-gram."""
-    mixed = hashes ^ np.uint64((salt * 0xD6E8FEB86659FD93) % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
+def _salt(kind: int) -> np.uint64:
+    return np.uint64((kind * 0xD6E8FEB86659FD93) % 2**64)
+
+
+def _mix(hashes: U64) -> U64:
+    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    mixed = (hashes ^ (hashes >> _SHIFTS[0])) * _FACTORS[0]
+    mixed = (mixed ^ (mixed >> _SHIFTS[1])) * _FACTORS[1]
+    return np.asarray(mixed ^ (mixed >> _SHIFTS[2]), dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,43 +134,42 @@ class _Batch:
         before[0], before[1:] = False, is_word[:-1]
         after = np.empty_like(is_word)
         after[-1], after[:-1] = False, is_word[1:]
-        starts = np.flatnonzero((is_word & ~before) | is_single)
-        ends = np.flatnonzero((is_word & ~after) | is_single) + 1
+        starts = ((is_word & ~before) | is_single).nonzero()[0]
+        ends = ((is_word & ~after) | is_single).nonzero()[0] + 1
         return self.owner[starts], self.substring(starts, ends)
 
 
-def _char_ngrams(batch: _Batch) -> tuple[I64, U64]:
-    owners, hashes = [], []
-    space = (batch.classes == _SPACE).astype(np.int64)
-    spaces = np.concatenate(([0], np.cumsum(space)))
+Hashed = tuple[I64, U64]
+"""Owner and salted hash per n-gram, not yet mixed."""
+
+
+def _char_ngrams(batch: _Batch) -> list[Hashed]:
+    out = []
+    spaces = np.zeros(len(batch.codes) + 1, dtype=np.int64)
+    np.cumsum(batch.classes == _SPACE, out=spaces[1:])
     for size in (3, 4, 5):
         last = len(batch.codes) - size + 1
         if last <= 0:
             continue
         # No space strictly inside: an n-gram may start or end with one but never span two words.
-        inner = spaces[size - 1 : last + size - 1] - spaces[1 : last + 1]
-        starts = np.flatnonzero(inner == 0)
-        owners.append(batch.owner[starts])
-        hashes.append(_mix(batch.substring(starts, starts + size), size))
-    if not owners:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64)
-    return np.concatenate(owners), np.concatenate(hashes)
+        is_inside = spaces[size - 1 : last + size - 1] == spaces[1 : last + 1]
+        hashes = (batch.prefix[size : last + size] - batch.prefix[:last]) * batch.back[:last]
+        out.append((batch.owner[:last][is_inside], hashes[is_inside] ^ _salt(size)))
+    return out
 
 
-def _word_ngrams(owner: I64, words: U64) -> tuple[I64, U64]:
-    pairs = np.flatnonzero(owner[:-1] == owner[1:])
+def _word_ngrams(owner: I64, words: U64) -> list[Hashed]:
+    pairs = (owner[:-1] == owner[1:]).nonzero()[0]
     twos = words[pairs] * np.uint64(_PRIME) + words[pairs + 1]
-    return np.concatenate((owner, owner[pairs])), np.concatenate((_mix(words, 1), _mix(twos, 2)))
+    return [(owner, words ^ _salt(1)), (owner[pairs], twos ^ _salt(2))]
 
 
-def _shared_words(first: tuple[I64, U64], second: tuple[I64, U64]) -> tuple[I64, U64]:
+def _shared_words(first: Hashed, second: Hashed) -> list[Hashed]:
     """Words of the second part marked by whether the first part of the same input holds them too."""
-    left = _mix(first[1] ^ _mix(first[0].astype(np.uint64), 11), 12)
-    right = _mix(second[1] ^ _mix(second[0].astype(np.uint64), 11), 12)
-    is_shared = np.isin(right, left)
-    marked = _mix(second[1], 13) + is_shared.astype(np.uint64)
-    flag = _mix(is_shared.astype(np.uint64), 14)
-    return np.concatenate((second[0], second[0])), np.concatenate((_mix(marked, 15), flag))
+    left = _mix(first[1] ^ _mix(first[0].astype(np.uint64) ^ _salt(11)))
+    right = _mix(second[1] ^ _mix(second[0].astype(np.uint64) ^ _salt(11)))
+    is_shared = np.isin(right, left).astype(np.uint64)
+    return [(second[0], _mix(second[1] ^ _salt(13)) + is_shared), (second[0], is_shared ^ _salt(14))]
 
 
 def count_ngrams(inputs: Sequence[InputParts]) -> NgramCounts:
@@ -182,25 +186,26 @@ def count_ngrams(inputs: Sequence[InputParts]) -> NgramCounts:
     NgramCounts
         Sparse counts; a text's entries are the same in every batch.
     """
-    owners: list[I64] = []
-    hashes: list[U64] = []
-    words: list[tuple[I64, U64]] = []
+    found: list[Hashed] = []
+    words: list[Hashed] = []
     for part in range(len(inputs[0]) if inputs else 0):
         batch = _Batch.of([texts[part] for texts in inputs])
         words.append(batch.words())
-        for owner, found in (_char_ngrams(batch), _word_ngrams(*words[-1])):
-            owners.append(owner)
-            hashes.append(_mix(found, 100 + part) if part else found)
+        own = [*_char_ngrams(batch), *_word_ngrams(*words[-1])]
+        found += [(owner, _mix(hashes ^ _salt(100 + part))) for owner, hashes in own] if part else own
     if len(words) == 2:
-        owner, found = _shared_words(words[0], words[1])
-        owners.append(owner)
-        hashes.append(found)
-    if not owners:
+        found += _shared_words(words[0], words[1])
+    if not found:
         empty = np.empty(0, dtype=np.int64)
         return NgramCounts(empty, empty, empty, len(inputs))
-    buckets = (np.concatenate(hashes) >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
-    keys = np.sort((np.concatenate(owners) << BUCKET_BITS) | buckets)
-    firsts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else keys
-    counts = np.diff(np.concatenate((firsts, [len(keys)])))
+    hashes = _mix(np.concatenate([one for _, one in found]))
+    buckets = (hashes >> np.uint64(64 - BUCKET_BITS)).view(np.int64)
+    keys = buckets if len(inputs) == 1 else (np.concatenate([owner for owner, _ in found]) << BUCKET_BITS) | buckets
+    keys.sort()
+    is_first = np.empty(len(keys), dtype=np.bool_)
+    is_first[:1], is_first[1:] = True, keys[1:] != keys[:-1]
+    firsts = is_first.nonzero()[0]
+    counts = np.empty(len(firsts), dtype=np.int64)
+    counts[:-1], counts[-1:] = firsts[1:] - firsts[:-1], len(keys) - firsts[-1:]
     unique = keys[firsts]
     return NgramCounts(unique >> BUCKET_BITS, unique & ((1 << BUCKET_BITS) - 1), counts, len(inputs))

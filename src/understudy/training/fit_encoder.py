@@ -23,6 +23,7 @@ from understudy.training.batches import pad_batch
 from understudy.training.loop import LoopSettings, Progress, TrainingRecord, numeric_scope, train
 from understudy.training.losses import batch_loss
 from understudy.training.network import EncoderNetwork, build_network
+from understudy.training.rationale import RationaleTask
 from understudy.training.rows import TrainingRows, prepare_rows
 from understudy.training.target_arrays import FieldTargets
 
@@ -117,25 +118,51 @@ def fit_encoder(
     settings: LoopSettings,
     *,
     sample_weight: npt.NDArray[np.float64] | None = None,
+    rationales: Sequence[str | None] | None = None,
     dropout: float = 0.1,
     max_tokens: int | None = None,
     on_progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> FittedEncoder:
-    """Fine-tune `base` with one head per target."""
+    """Fine-tune `base` with one head per target.
+
+    Parameters
+    ----------
+    base
+        The base encoder.
+    inputs, targets, sample_weight
+        `n` inputs, the targets of each field, weights of shape (n,).
+    settings
+        Of the loop.
+    rationales
+        Why the teacher answered as it did, per row; see :class:`~understudy.training.rationale.RationaleTask`.
+    dropout
+        On the sentence vector and the token states.
+    max_tokens, on_progress, checkpoint
+        Longest sequence; called with step, steps and loss; file to resume from.
+
+    Raises
+    ------
+    DataError
+        If a field has no value that can be learnt from.
+    """
     tokeniser = base.tokeniser(max_tokens)
     rows = prepare_rows(inputs, targets, tokeniser, sample_weight)
     network = build_network(base, rows.row_width, rows.token_width, dropout, settings.seed)
     start_at_shares(network, rows)
     device = pick_device()
+    reasons = RationaleTask.of(base, rationales, settings.seed)
+    if reasons is not None:
+        network.add_module("rationale", reasons.layer)
     network.to(device)
     pad_id = int(base.config.get("pad_token_id") or 0)
 
     def loss_of_batch(batch: npt.NDArray[np.int64]) -> torch.Tensor:
         ids, types, mask = pad_batch([rows.tokens[int(row)] for row in batch], pad_id, device)
         with numeric_scope(device, settings.precision):
-            row_br, token_btk, _ = network(ids, types, mask)
-        return batch_loss(rows, batch, row_br.float(), token_btk.float())
+            row_br, token_btk, pooled_bh = network(ids, types, mask)
+        loss = batch_loss(rows, batch, row_br.float(), token_btk.float())
+        return loss if reasons is None else loss + reasons.loss(batch, pooled_bh)
 
     record = train(
         network,
@@ -145,6 +172,8 @@ def fit_encoder(
         on_progress=on_progress,
         checkpoint=checkpoint,
     )
+    if reasons is not None:
+        del network.rationale  # it has taught what it could; nothing of it is served
     network.to("cpu")
     heads = finished_heads(network, base, tokeniser, rows)
     return FittedEncoder(

@@ -68,6 +68,7 @@ def fit_linear_head(
         Limit of L-BFGS steps; it converges in 40 to 120 on sentence embeddings.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     mass = (targets * row_weights[:, None]).sum(axis=0)
     used = np.flatnonzero(mass > 0)
@@ -84,7 +85,10 @@ def fit_linear_head(
         share = mass[used] / mass.sum()
         first[:, width] = np.log(np.maximum(share, 1e-12))
     options: Any = {"maxiter": most_steps, "maxcor": 12, "ftol": 1e-6, "gtol": 1e-6}
-    found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    # Thousands of small products: BLAS threads would wait for each other longer than they compute (ten times
+    # slower on a busy machine).
+    with threadpool_limits(1):
+        found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     solved = found.x.reshape(len(used), width + 1).astype(np.float32)
     weights = np.zeros((targets.shape[1], width), dtype=np.float32)
     bias = np.full(targets.shape[1], _ABSENT_LOGIT, dtype=np.float32)
