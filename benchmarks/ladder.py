@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -152,6 +153,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 0
+    # As for Ctrl-C: the row that runs is ended too, not left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder, store = given.data.resolve(), Store(CACHE / "results.jsonl")
     for row in [] if given.render else _choose(given.only):
         _measure(row, store, folder, quick=given.quick, again=given.again)

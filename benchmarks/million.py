@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bench import data, probe
+from bench.timed import run_timed
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _OPENINGS = (
@@ -93,20 +91,10 @@ def write_log(path: Path, count: int, seed: int = 0) -> None:
             out.write(line)
 
 
-def timed(arguments: list[str], log: Path) -> dict[str, Any]:
+def timed(arguments: list[str]) -> dict[str, Any]:
     """Run the command line with `arguments` in a fresh process: seconds, peak resident memory, exit code."""
     command = [sys.executable, "-c", "from understudy.cli.main import main; main()", *arguments]
-    start = time.perf_counter()
-    with log.open("wb") as out:
-        environment = {**os.environ, "PYTHONPATH": str(data.ROOT / "src")}
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return {
-        "s": time.perf_counter() - start,
-        "peak_mb": usage.ru_maxrss / 1024,
-        "code": process.returncode,
-    }
+    return run_timed(command, PYTHONPATH=str(data.ROOT / "src"))
 
 
 def main() -> int:
@@ -122,12 +110,12 @@ def main() -> int:
     given.work.mkdir(parents=True, exist_ok=True)
     log = given.work / "million.jsonl"
     write_log(log, count)
-    inspected = timed(["inspect", str(log), "--json"], given.work / "inspect.log")
+    inspected = timed(["inspect", str(log), "--json"])
     task = str(data.ROOT / "examples" / "support" / "task.toml")
     # Without the task file a million calls with 1,635 different reasons make the free text look like labels.
     learn = ["learn", str(log), "--task", task, "--rungs", "linear", "--target", "0.9"]
     learn += ["--out", str(given.work / "artefact")]
-    learnt = timed([*learn, "--cache", str(given.work / "cache"), "--json"], given.work / "learn.log")
+    learnt = timed([*learn, "--cache", str(given.work / "cache"), "--json"])
     # 4 is a useful no: a result like another.
     is_done = inspected["code"] == 0 and learnt["code"] in (0, 4)
     probe.report(

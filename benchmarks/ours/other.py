@@ -5,9 +5,7 @@ line.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import data, probe
 from bench.stats import count_entities, f1_interval, share_interval
+from bench.timed import run_timed
 
 from ours.common import SOURCE, Given, fit_rung, run_row, served_values, write_calls
 
@@ -142,20 +141,16 @@ def throughput(given: Given) -> dict[str, Any]:
         str(out),
         "--quiet",
     ]
-    start = time.perf_counter()
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
+    timed = run_timed(command, PYTHONPATH=str(SOURCE))
     with out.open(encoding="utf-8") as answered:
         n_out = sum(1 for _ in answered)
-    if process.returncode or n_out != count:
-        raise RuntimeError(f"answer ended with code {process.returncode} after {n_out} of {count} lines")
+    if timed["code"] or n_out != count:
+        raise RuntimeError(f"answer ended with code {timed['code']} after {n_out} of {count} lines")
     return {
-        "texts_per_second": count / seconds,
+        "texts_per_second": count / timed["s"],
         "n_texts": count,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "answer_peak_mb": usage.ru_maxrss / 1024,
+        "cpu_s": timed["cpu_s"],
+        "answer_peak_mb": timed["peak_mb"],
         "size_bytes": probe.folder_bytes(result.folder),
     }
 

@@ -38,8 +38,11 @@ def _maker(rung: str, work: Path) -> Callable[[], Any]:
 
         return TunedStudent
     from understudy.students.distilled import DistilledStudent
+    from understudy.students.tuned import TunedStudent
 
-    return lambda: DistilledStudent(teacher_state=work / "rungs" / "tuned-state")
+    tuned = TunedStudent()
+    assert tuned.load_state(work / "rungs" / "tuned-state"), "the tuned rung was fitted before"
+    return lambda: DistilledStudent(tuned)
 
 
 def _fitted(rung: str, given: Given) -> Path:
@@ -47,7 +50,7 @@ def _fitted(rung: str, given: Given) -> Path:
     train_x, train_y, _, _ = data.banking(given.data, quick=given.is_quick)
     if rung == "distilled":
         _fitted("tuned", given)
-    return fit_rung(rung, _maker(rung, given.work), train_x, train_y, given.work)
+    return fit_rung(rung, lambda: _maker(rung, given.work)(), train_x, train_y, given.work)
 
 
 def _accuracy(values: list[Any], labels: list[str]) -> float:
@@ -174,12 +177,7 @@ def cascade(given: Given) -> dict[str, Any]:
         np.array([a == b for a, b in zip(judged[rung].values, judged["labels"], strict=True)])
         for rung in ("linear", "frozen")
     )
-    floor = next(
-        float(at)
-        for at in [*np.unique(sure), np.inf]
-        if np.where(sure >= at, linear_right, encoder_right).mean()
-        >= encoder_right.mean() - _ACCURACY_GIVEN_UP
-    )
+    floor = _lowest_floor(sure, linear_right, encoder_right)
     linear, encoder = (load_component(_fitted(rung, given)) for rung in ("linear", "distilled"))
     inputs: Texts = [(text,) for text in test_x]
     encoder_values = encoder.predict(inputs)[0].values
@@ -203,6 +201,19 @@ def cascade(given: Given) -> dict[str, Any]:
         "best_share_in_hindsight": _hindsight(first, encoder_values, test_y, alone),
         "n_test": len(test_y),
     }
+
+
+def _lowest_floor(sure: Any, linear_right: Any, encoder_right: Any) -> float:
+    """From the strictest floor down, the last one before the cascade loses too much: no lucky dip lower down."""
+    import numpy as np
+
+    least = encoder_right.mean() - _ACCURACY_GIVEN_UP
+    floor = float("inf")
+    for at in np.unique(sure)[::-1]:
+        if np.where(sure >= at, linear_right, encoder_right).mean() < least:
+            break
+        floor = float(at)
+    return floor
 
 
 def _hindsight(first: Any, encoder_values: list[Any], labels: list[str], alone: float) -> float:

@@ -94,9 +94,9 @@ def command_lines(block: Block) -> list[list[str]]:
         lexer = shlex.shlex(stripped.removeprefix("$").strip(), posix=True, punctuation_chars="|<>;&")
         lexer.whitespace_split = True
         words = list(lexer)
-        while "understudy" in words:
-            words = words[words.index("understudy") + 1 :]
-            end = next((at for at, word in enumerate(words) if word in _ENDS), len(words))
-            found.append(words[:end])
-            words = words[end:]
+        starts = [0, *(at + 1 for at, word in enumerate(words) if word in _ENDS)]
+        for start in starts:
+            if words[start : start + 1] == ["understudy"]:
+                rest = words[start + 1 :]
+                found.append(rest[: next((at for at, word in enumerate(rest) if word in _ENDS), len(rest))])
     return found
