@@ -50,7 +50,7 @@ def _fitted(rung: str, given: Given) -> Path:
     train_x, train_y, _, _ = data.banking(given.data, quick=given.is_quick)
     if rung == "distilled":
         _fitted("tuned", given)
-    return fit_rung(rung, lambda: _maker(rung, given.work)(), train_x, train_y, given.work)
+    return fit_rung(rung, _maker(rung, given.work), train_x, train_y, given.work)
 
 
 def _accuracy(values: list[Any], labels: list[str]) -> float:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from understudy.calls.call import ABSENT, Call
     from understudy.errors import (
         ArtefactError,
-        BudgetError,
         ConfigError,
         DataError,
         MissingDependencyError,
@@ -30,7 +29,6 @@ __all__ = [
     "ABSENT",
     "Answer",
     "ArtefactError",
-    "BudgetError",
     "Call",
     "ConfigError",
     "DataError",
@@ -51,7 +49,6 @@ _HOMES = {
     "ABSENT": "understudy.calls.call",
     "Answer": "understudy.runtime.answer",
     "ArtefactError": "understudy.errors",
-    "BudgetError": "understudy.errors",
     "Call": "understudy.calls.call",
     "ConfigError": "understudy.errors",
     "DataError": "understudy.errors",

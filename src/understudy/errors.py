@@ -11,7 +11,6 @@ from typing import ClassVar
 
 __all__ = [
     "ArtefactError",
-    "BudgetError",
     "ConfigError",
     "DataError",
     "MissingDependencyError",
@@ -69,16 +68,10 @@ class ArtefactError(UnderstudyError):
     exit_code = 5
 
 
-class BudgetError(UnderstudyError):
-    """A limit in money or time ended the work."""
-
-    exit_code = 6
-
-
 class MissingDependencyError(UnderstudyError):
     """An optional dependency is not installed."""
 
-    exit_code = 7
+    exit_code = 6
 
     @classmethod
     def of(cls, package: str, extra: str) -> MissingDependencyError:

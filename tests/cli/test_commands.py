@@ -28,7 +28,18 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = f"{' '.join(rng.choice(words[label].split(), 2))} about case {rng.integers(10**6)}"
             split = "test" if at >= 500 else "train"
             stream.write(json.dumps({"input": text, "output": label, "split": split}) + "\n")
-    done = run("learn", folder / "calls.jsonl", "--rungs", "linear", "--target", "0.9", "--out", folder / "model", "--cache", folder / "cache")
+    done = run(
+        "learn",
+        folder / "calls.jsonl",
+        "--rungs",
+        "linear",
+        "--target",
+        "0.9",
+        "--out",
+        folder / "model",
+        "--cache",
+        folder / "cache",
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -42,21 +53,45 @@ def test_help_names_every_command_and_has_a_pasteable_example() -> None:
 
 
 def test_a_wrong_option_exits_2_without_a_traceback(workplace: Path) -> None:
-    for words in (["learn", workplace / "calls.jsonl", "--target", "7"], ["learn", "nowhere.jsonl"], ["dance"], ["inspect", workplace / "calls.jsonl", "--map", "x"]):
+    for words in (
+        ["learn", workplace / "calls.jsonl", "--target", "7"],
+        ["learn", "nowhere.jsonl"],
+        ["dance"],
+        ["inspect", workplace / "calls.jsonl", "--map", "x"],
+    ):
         done = run(*words)
         assert done.returncode == 2, (words, done.stderr)
         assert "Traceback" not in done.stderr
 
 
 def test_learn_prints_the_certificate_and_json(workplace: Path) -> None:
-    words = ["learn", workplace / "calls.jsonl", "--rungs", "linear", "--target", "0.9", "--out", workplace / "again", "--cache", workplace / "cache"]
+    words = [
+        "learn",
+        workplace / "calls.jsonl",
+        "--rungs",
+        "linear",
+        "--target",
+        "0.9",
+        "--out",
+        workplace / "again",
+        "--cache",
+        workplace / "cache",
+    ]
     assert "With 95 % confidence" in " ".join(run(*words).stdout.split())
     facts = json.loads(run(*words, "--json").stdout)
     assert facts["certificate"]["is_certified"]
 
 
 def test_a_dry_run_prints_times_and_writes_nothing(workplace: Path) -> None:
-    done = run("learn", workplace / "calls.jsonl", "--dry-run", "--out", workplace / "dry", "--cache", workplace / "drycache")
+    done = run(
+        "learn",
+        workplace / "calls.jsonl",
+        "--dry-run",
+        "--out",
+        workplace / "dry",
+        "--cache",
+        workplace / "drycache",
+    )
     assert done.returncode == 0
     assert "linear" in done.stdout
     assert not (workplace / "dry").exists()
@@ -98,7 +133,10 @@ def test_evaluate_measures_a_split(workplace: Path) -> None:
     assert figures["calls"] == 100
     assert figures["teacher"]["record"]["all"]["share"] > 0.9
     assert "gold" not in figures
-    assert "100 calls" in run("evaluate", workplace / "model", workplace / "calls.jsonl", "--split", "test").stdout
+    assert (
+        "100 calls"
+        in run("evaluate", workplace / "model", workplace / "calls.jsonl", "--split", "test").stdout
+    )
     assert run("evaluate", workplace / "model", workplace / "calls.jsonl", "--split", "none").returncode == 3
 
 

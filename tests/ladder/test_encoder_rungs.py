@@ -20,10 +20,21 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for at in range(420):
             place = ["north", "south", "east"][rng.integers(3)]
             code = f"ab{rng.integers(100, 999)}" if rng.random() < 0.6 else None
-            words = ["the", "parcel", "from", "the", place, "office", *(["order", code] if code else ["please"]), str(at)]
+            words = [
+                "the",
+                "parcel",
+                "from",
+                "the",
+                place,
+                "office",
+                *(["order", code] if code else ["please"]),
+                str(at),
+            ]
             # Some random answers keep the linear rung from a coverage that would end the climb.
             said = place if rng.random() < 0.85 else "north"
-            stream.write(json.dumps({"input": " ".join(words), "output": {"place": said, "order": code}}) + "\n")
+            stream.write(
+                json.dumps({"input": " ".join(words), "output": {"place": said, "order": code}}) + "\n"
+            )
     return path
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_encoder import write_tiny_encoder
 
+from tiny_encoder import write_tiny_encoder
 from understudy.students.tuned import TunedStudent
 from understudy.training.base_encoder import resolve_base
 from understudy.training.rationale import RationaleTask

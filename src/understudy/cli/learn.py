@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from understudy.errors import NothingCertifiedError
+
 __all__ = ["learn_command"]
 
 
@@ -124,4 +126,4 @@ def _learn(
     else:
         print_summary(result.facts, console, folder=result.folder)
     if not result.is_certified:
-        sys.exit(4)
+        sys.exit(NothingCertifiedError.exit_code)

@@ -59,7 +59,7 @@ def cli() -> None:
       understudy answer artefacts/mine < inputs.jsonl > outputs.jsonl
 
     Exit codes: 0 done, 2 wrong option, 3 data that cannot be used, 4 nothing certified (the useful no),
-    5 damaged artefact, 6 budget, 7 missing package, 130 interrupted.
+    5 damaged artefact, 6 missing package, 130 interrupted.
     """
 
 

@@ -169,7 +169,7 @@ def _why_skip(
     if one.fit_seconds > left and not _is_cached(one.name, data, options):
         return f"needs about {one.fit_seconds:.0f} s, {max(left, 0):.0f} s of --max-minutes are left"
     if options.max_usd is not None:
-        cost = (spent + one.fit_seconds) / 3600 * options.core_hour_usd * (options.threads or 2)
+        cost = (spent + one.fit_seconds) / 3600 * options.core_hour_usd * options.cores
         if cost > options.max_usd:
             return f"would bring machine time to ${cost:.3f}, over --max-usd"
     return None
@@ -211,6 +211,10 @@ def _try_rung(
     make = _maker(one.name, options, state, cache.folder / f"{key}.checkpoint", report)
     modes = student_class(one.name).modes
     train, select = state.train.only(modes), state.select.only(modes)
+    if options.threads is not None and one.name in ("tuned", "distilled"):
+        import torch
+
+        torch.set_num_threads(options.threads)
     try:
         fitted = fit_rung(cache, key, one.name, make, train, select, report=report)
     except (DataError, ConfigError, MissingDependencyError) as error:

@@ -48,7 +48,7 @@ def conclude(
     best = state.best
     assert best is not None
     gold = _gold(built, best, options, delta)
-    machine_usd = seconds / 3600 * options.core_hour_usd * (options.threads or 2)
+    machine_usd = seconds / 3600 * options.core_hour_usd * options.cores
     money = _money(built, best, teacher_usd, machine_usd)
     warnings = [*inspected.warnings, *_warnings(data, built, options)]
     return {
@@ -254,7 +254,7 @@ def _next_steps(
             out.append({"kind": "label more", "text": text, "usd": cost})
     for rung in untried:
         plan = next(record.plan for record in state.records if record.plan.name == rung)
-        cost = plan.fit_seconds / 3600 * options.core_hour_usd * (options.threads or 2)
+        cost = plan.fit_seconds / 3600 * options.core_hour_usd * options.cores
         text = f"try the {rung} rung: about {plan.fit_seconds / 60:.0f} minutes (--max-minutes)"
         out.append({"kind": "another rung", "text": text, "usd": cost})
     if (built.record.coverage or 0) > 0.98:

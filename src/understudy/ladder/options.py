@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +47,7 @@ class LearnOptions:
     seed
         Of splits, samples and training.
     threads
-        Threads for training.
+        Threads for training encoders, and cores that machine time is charged for; ``None``: all.
     cache
         Folder of finished rungs; ``None`` turns the cache off.
     keep_texts
@@ -92,6 +93,11 @@ class LearnOptions:
     def reference(self) -> Literal["teacher", "gold"]:
         """Whose answers the target refers to."""
         return self.against or ("teacher" if self.learn_from == "teacher" else "gold")
+
+    @property
+    def cores(self) -> int:
+        """Cores that machine time is charged for."""
+        return self.threads or os.cpu_count() or 1
 
     @property
     def delta(self) -> float:

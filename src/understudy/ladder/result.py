@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from understudy.errors import NothingCertifiedError
 from understudy.runtime.answer import Understudy, load
 
 __all__ = ["LearnResult"]
@@ -53,7 +54,7 @@ class LearnResult:
     facts
         Everything that was found; see the module's docstring.
     folder
-        The artefact, or, if nothing was certified, the folder that holds the report alone.
+        The artefact. If nothing was certified, its name ends in ``-not-certified``, and it defers every call.
     is_certified
         Whether the target was certified.
     """
@@ -70,6 +71,20 @@ class LearnResult:
     def load(self) -> Understudy:
         """The artefact, ready to answer."""
         return load(self.folder)
+
+    def require_certified(self) -> LearnResult:
+        """The result itself.
+
+        Raises
+        ------
+        NothingCertifiedError
+            If the target was not certified, with the reason.
+        """
+        if not self.is_certified:
+            raise NothingCertifiedError(
+                "nothing meets the target", given=self.sentence, todo=f"read {self.folder / 'report.html'}"
+            )
+        return self
 
     def to_json(self) -> str:
         """The facts as JSON."""

@@ -200,7 +200,11 @@ def count_ngrams(inputs: Sequence[InputParts]) -> NgramCounts:
         return NgramCounts(empty, empty, empty, len(inputs))
     hashes = _mix(np.concatenate([one for _, one in found]))
     buckets = (hashes >> np.uint64(64 - BUCKET_BITS)).view(np.int64)
-    keys = buckets if len(inputs) == 1 else (np.concatenate([owner for owner, _ in found]) << BUCKET_BITS) | buckets
+    keys = (
+        buckets
+        if len(inputs) == 1
+        else (np.concatenate([owner for owner, _ in found]) << BUCKET_BITS) | buckets
+    )
     keys.sort()
     is_first = np.empty(len(keys), dtype=np.bool_)
     is_first[:1], is_first[1:] = True, keys[1:] != keys[:-1]

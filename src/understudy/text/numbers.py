@@ -16,7 +16,9 @@ from dataclasses import dataclass
 __all__ = ["FoundNumber", "find_numbers", "locate_number", "locate_numbers", "parse_number"]
 
 _DIGITS = r"\d+(?:[.,'’\u00a0\u202f ]\d+)*"
-_CURRENCY = r"(?:[¥$€£₹₩]|(?<![A-Za-z])(?:AUD|CAD|CHF|CNY|EUR|GBP|HKD|INR|JPY|RMB|SGD|USD|US\$|Rs\.?))"
+_CURRENCY = (
+    r"(?:[¥$€£₹₩]|(?<![A-Za-z])(?:AUD|CAD|CHF|CNY|EUR|GBP|HKD|INR|JPY|RMB|SGD|USD|US\$|ZAR|Rs\.?|R(?=\d)))"
+)
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.,])[-+−–])?"
     rf"(?:{_CURRENCY}[ \u00a0]?(?P<sign2>[-−])?|(?<![A-Za-z_\d])(?<![A-Za-z_][-−–]))"
@@ -108,7 +110,8 @@ def _fold_one(char: str) -> str:
     plain = unicodedata.normalize("NFKC", char)
     # Superscripts and circled digits are marks, not digits of a number.
     if len(plain) == 1 and plain.isascii() and "FULLWIDTH" in unicodedata.name(char, ""):
-        return plain
+        # A full-width comma ends a clause in Chinese; as a mark inside a number nobody types it.
+        return " " if plain == "," else plain
     return " " if char.isdigit() and not char.isdecimal() else char
 
 
