@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -47,6 +48,18 @@ def _command(row: Row, folder: Path, work: Path, *, quick: bool) -> list[str] | 
     return [python, str(BENCHMARKS / row.script), *arguments, *(["--quick"] if quick else [])]
 
 
+def busy_seconds() -> float | None:
+    """CPU seconds that all processes but this one's children have used since the start of the machine."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    except OSError:
+        return None
+    user, nice, system, _idle, _wait, irq, soft_irq = (int(field) for field in first[:7])
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = user + nice + system + irq + soft_irq
+    return ticks / os.sysconf("SC_CLK_TCK") - own.ru_utime - own.ru_stime
+
+
 def run_row(row: Row, command: Sequence[str], work: Path) -> dict[str, Any]:
     """Run one row; its figures, or why it failed."""
     work.mkdir(parents=True, exist_ok=True)
@@ -56,18 +69,15 @@ def run_row(row: Row, command: Sequence[str], work: Path) -> dict[str, Any]:
     )
     # Hubs cannot be needed: the encoder is a package. Asking them would only add time-outs.
     environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), busy_seconds()
     with log.open("w", encoding="utf-8") as errors:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True, check=False, cwd=work
         )
-    facts: dict[str, Any] = {
-        "wall_s": time.perf_counter() - start,
-        "load": load,
-        "figures": {},
-        "error": None,
-    }
+    wall = time.perf_counter() - start
+    after = busy_seconds()
+    others = None if busy is None or after is None else max(0.0, after - busy) / wall
+    facts: dict[str, Any] = {"wall_s": wall, "others_cores": others, "figures": {}, "error": None}
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         tail = [

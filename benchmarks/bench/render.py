@@ -21,7 +21,8 @@ _OURS = {
     "banking_distilled": "distilled",
     "cover_quick": "learn, quick rungs",
 }
-_BUSY = 0.5
+_BUSY_CORES = 0.2
+"""More than this many cores used by others while a row ran make its times doubtful."""
 _HEAD = (
     "Written by `python benchmarks/ladder.py`; do not edit. Every row was measured on the same "
     "machine, one at a time, in a process of its own. Peers run in environments of their own (`python "
@@ -133,11 +134,7 @@ def _machine_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _notes(results: Sequence[Mapping[str, Any]], stale: Sequence[str]) -> list[str]:
-    busy = [
-        one["name"]
-        for one in results
-        if one.get("load") is not None and one["load"] > _BUSY * one["machine"]["cores"]
-    ]
+    busy = [one["name"] for one in results if (one.get("others_cores") or 0.0) > _BUSY_CORES]
     out = []
     if busy:
         out.append(

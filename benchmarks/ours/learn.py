@@ -61,7 +61,7 @@ def _sentence(facts: Any, key: str) -> str | None:
     return None if found is None else found.get("sentence", found.get("reason"))
 
 
-def _judge(result: Any, inputs: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
+def _judge(result: Any, inputs: Sequence[Any], labels: Sequence[str | None]) -> dict[str, Any]:
     """Realised coverage and agreement of the artefact on rows that it has not seen."""
     model = result.load()
     answers = model.answer_batch(list(inputs))
@@ -168,7 +168,8 @@ def cqa_no(given: Given) -> dict[str, Any]:
     """Commonsense questions: nothing here can learn them, and learn has to say so, quickly and with
     reasons.
     """
-    calls, options = given.data / "cqa_palm540b.jsonl", {"target": 0.95, "max_minutes": 4.0}
+    calls = given.data / "cqa_palm540b.jsonl"
+    options: dict[str, Any] = {"target": 0.95, "max_minutes": 4.0}
     if given.is_quick:
         options |= {"rungs": ("linear",), "max_calls": 2_000}
     result, figures = _learn(

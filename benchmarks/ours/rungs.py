@@ -54,7 +54,7 @@ def _fitted(rung: str, given: Given) -> Path:
 
 
 def _accuracy(values: list[Any], labels: list[str]) -> float:
-    return sum(one == two for one, two in zip(values, labels, strict=True)) / len(labels)
+    return sum(bool(one == two) for one, two in zip(values, labels, strict=True)) / len(labels)
 
 
 def one_rung(rung: str) -> Callable[[Given], dict[str, Any]]:

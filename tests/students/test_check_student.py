@@ -42,7 +42,7 @@ class Forgetful(LinearStudent):
         strength: float = 2.0,
         min_count: int = 2,
         max_features: int = 40_000,
-        max_calls: int = 120_000,
+        max_calls: int = 50_000,
         seed: int = 0,
     ) -> None:
         super().__init__(strength + 1, min_count, max_features, max_calls, seed)

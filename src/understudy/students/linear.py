@@ -57,7 +57,7 @@ class LinearStudent(Student):
         strength: float = 2.0,
         min_count: int = 2,
         max_features: int = 40_000,
-        max_calls: int = 120_000,
+        max_calls: int = 50_000,
         seed: int = 0,
     ) -> None:
         self.strength = strength

@@ -28,7 +28,8 @@ from understudy.text.tokens import Token, tokenise
 
 __all__ = ["FittedTagger", "fit_tagger"]
 
-_MAX_ROWS = 30_000
+_MAX_ROWS = 8_000
+"""More texts make the features' memory grow (40 kB a text while fitting), and answers hardly better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def fit_tagger(inputs: Sequence[InputParts], target: Targets, *, seed: int = 0) 
     return _fit_odds(np.concatenate(blocks), np.concatenate(tags), longest, shares, seed)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=8_000)
 def _contexts(part: int, text: str) -> npt.NDArray[np.int32]:
     """Features of a training text; every field and every point of a learning curve asks for the same ones."""
     return context_buckets(part, text, tokenise(text)).astype(np.int32)

@@ -46,6 +46,8 @@ __all__ = [
 MAX_NEW_SHARE = 0.10
 SURE_NEW_SHARE = 0.01
 SURE_LABELS = 50
+MAX_LONG_LABELS = 50
+"""Labels longer than LABEL_CHARS (median) are labels only if they are this few."""
 LABEL_CHARS = 40
 MIN_COPIED = 0.80
 MAX_FIELDS = 256
@@ -221,6 +223,9 @@ def _decide_string(sketch: PathSketch) -> tuple[FieldKind, tuple[Any, ...], str]
     is_short = _median_length(values) <= LABEL_CHARS
     is_open = sketch.is_open or sketch.n_long > 0.05 * sketch.n_string
     is_closed = not is_open and _is_closed(sketch.n_string, n_distinct, n_once, is_short=is_short)
+    if not is_short and n_distinct > MAX_LONG_LABELS:
+        # Many sentences that recur are a log that repeats its calls, not a vocabulary.
+        is_closed = False
     share, control = _copied_shares(sketch)
     new_share = (n_once + 1) / (sketch.n_string + 1)
     is_copied = share >= MIN_COPIED and control <= share / 2
