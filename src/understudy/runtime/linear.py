@@ -17,7 +17,7 @@ import numpy.typing as npt
 from understudy.calls.call import InputParts
 from understudy.errors import ArtefactError
 from understudy.runtime.prediction import FieldPrediction, FloatArray, softmax
-from understudy.runtime.tagger import LinearTagger
+from understudy.runtime.tagger import LinearTagger, prepare_contexts
 from understudy.task.problem import Problem
 from understudy.text.ngrams import BUCKET_BITS, count_ngrams
 
@@ -159,10 +159,11 @@ class LinearComponent:
         """One prediction per problem."""
         needs_logits = any(last > first for first, last in self._columns)
         logits = self.logits(inputs) if needs_logits else np.empty((len(inputs), 0))
+        contexts = [prepare_contexts(parts) for parts in inputs] if self._taggers else []
         out = []
         for at, problem in enumerate(self._problems):
             if problem.mode == "point":
-                out.append(self._taggers[at].predict(inputs))
+                out.append(self._taggers[at].predict(contexts))
                 continue
             first, last = self._columns[at]
             out.append(decode_logits(problem, logits[:, first:last], self._settings[at]))

@@ -20,7 +20,7 @@ from understudy.task.problem import Problem
 from understudy.text.numbers import parse_number
 from understudy.text.tokens import TOKEN_FEATURES, Token, token_features, tokenise
 
-__all__ = ["PAD_BUCKET", "TAG_BITS", "LinearTagger", "PointInput", "context_buckets", "prepare_point_input"]
+__all__ = ["PAD_BUCKET", "TAG_BITS", "LinearTagger", "PointContext", "context_buckets", "prepare_contexts"]
 
 TAG_BITS = 17
 _OFFSETS = (0, -1, 1, -2, 2, -3)
@@ -30,44 +30,61 @@ PAD_BUCKET = (1 << TAG_BITS) - 1
 _PAIRS = ((0, -1), (0, 1), (-1, 1), (-1, -2))
 _SALT = 0x85EBCA6B
 
-PointInput = list[tuple[int, str, list[Token]]]
-"""Part index, text and tokens of each part of an input."""
+_UNLIKELY = -6.0
+"""Log odds below which a span is never the answer."""
+
+PointContext = tuple[str, list[Token], npt.NDArray[np.int64]]
+"""Text, tokens and feature buckets of one part of an input."""
 
 
-def prepare_point_input(parts: InputParts) -> PointInput:
-    """Tokenise every part."""
-    return [(at, text, tokenise(text)) for at, text in enumerate(parts)]
+def prepare_contexts(parts: InputParts) -> list[PointContext]:
+    """What every tagger needs of an input; fields share it."""
+    cut = [(at, text, tokenise(text)) for at, text in enumerate(parts)]
+    return [(text, tokens, context_buckets(at, text, tokens)) for at, text, tokens in cut if tokens]
 
 
-def _mix(hashes: npt.NDArray[np.uint32], salt: int) -> npt.NDArray[np.uint32]:
-    mixed = (hashes ^ np.uint32(salt * _SALT & 0xFFFFFFFF)) * np.uint32(0xCC9E2D51)
+U32 = npt.NDArray[np.uint32]
+
+
+def _salts(kinds: Sequence[int]) -> U32:
+    return np.array([kind * _SALT & 0xFFFFFFFF for kind in kinds], dtype=np.uint32)
+
+
+def _mix(hashes: U32, salts: U32) -> U32:
+    mixed = (hashes ^ salts) * np.uint32(0xCC9E2D51)
     mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x1B873593)
     return np.asarray(mixed ^ (mixed >> np.uint32(13)), dtype=np.uint32)
+
+
+_REACH = 3
+_SINGLES = [(offset, at) for offset in _OFFSETS for at in range(TOKEN_FEATURES if abs(offset) <= 1 else 3)]
+"""Offset and token feature of each feature of one token."""
+_SINGLE_SALTS = _salts([1000 + 50 * (offset + _REACH) + at for offset, at in _SINGLES])
+_SINGLE_ROWS = np.array([offset + _REACH for offset, _ in _SINGLES])
+_SINGLE_COLUMNS = np.array([at for _, at in _SINGLES])
+_TWOS = [(left, right, at) for left, right in _PAIRS for at in (0, 1)]
+"""Offsets of two tokens, and whether their words or their shapes are joined."""
+_TWO_SALTS = _salts([2000 + 100 * at + number // 2 for number, (_, _, at) in enumerate(_TWOS)])
+_LEFT_ROWS = np.array([left + _REACH for left, _, _ in _TWOS])
+_RIGHT_ROWS = np.array([right + _REACH for _, right, _ in _TWOS])
+_TWO_COLUMNS = np.array([at for _, _, at in _TWOS])
+_JOIN_SALT, _FAR_SALTS = _salts([7]), _salts([4000, 4001])
 
 
 def context_buckets(part: int, text: str, tokens: list[Token]) -> npt.NDArray[np.int64]:
     """Feature buckets of each token in its context, shape (t, features), values below 2**TAG_BITS."""
     alone = token_features(text, tokens)
     count = len(tokens)
-    reach = 3
-    padded = np.zeros((count + 2 * reach, TOKEN_FEATURES), dtype=np.uint32)
-    padded[reach : reach + count] = alone
-    columns = []
-    for offset in _OFFSETS:
-        near = padded[reach + offset : reach + offset + count]
-        used = near if abs(offset) <= 1 else near[:, :3]
-        columns += [_mix(used[:, at], 1000 + 50 * (offset + reach) + at) for at in range(used.shape[1])]
-    for number, (left, right) in enumerate(_PAIRS):
-        first = padded[reach + left : reach + left + count]
-        second = padded[reach + right : reach + right + count]
-        columns.append(_mix(_mix(first[:, 0], 7) + second[:, 0], 2000 + number))
-        columns.append(_mix(_mix(first[:, 1], 7) + second[:, 1], 2100 + number))
-    position = np.minimum(np.arange(count), 6).astype(np.uint32)
-    columns.append(_mix(position, 3000 + part))
-    columns.append(_mix(np.minimum(np.arange(count)[::-1], 6).astype(np.uint32), 3100 + part))
-    columns.append(_mix(np.full(count, min(count // 8, 5), dtype=np.uint32), 3200 + part))
-    near = (np.stack(columns, axis=1) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
-    return np.concatenate((near, _far_words(text, tokens, alone[:, 0])), axis=1)
+    padded = np.zeros((count + 2 * _REACH, TOKEN_FEATURES), dtype=np.uint32)
+    padded[_REACH : _REACH + count] = alone
+    at = np.arange(count)[:, None]
+    singles = _mix(padded[at + _SINGLE_ROWS, _SINGLE_COLUMNS], _SINGLE_SALTS)
+    first = _mix(padded[at + _LEFT_ROWS, _TWO_COLUMNS], _JOIN_SALT)
+    twos = _mix(first + padded[at + _RIGHT_ROWS, _TWO_COLUMNS], _TWO_SALTS)
+    place = np.minimum(np.concatenate((at, at[::-1], np.full_like(at, min(count // 8, 5))), axis=1), 6)
+    places = _mix(place.astype(np.uint32), _salts([3000 + part, 3100 + part, 3200 + part]))
+    near = np.concatenate((singles, twos, places), axis=1) >> np.uint32(32 - TAG_BITS)
+    return np.concatenate((near.astype(np.int64), _far_words(text, tokens, alone[:, 0])), axis=1)
 
 
 def _far_words(text: str, tokens: list[Token], words: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
@@ -76,8 +93,8 @@ def _far_words(text: str, tokens: list[Token], words: npt.NDArray[np.uint32]) ->
     Which of several numbers is meant is decided by words further away than spelling needs.
     """
     out = np.full((len(tokens), 2 * _FAR), PAD_BUCKET, dtype=np.int64)
-    before = (_mix(words, 4000) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
-    after = (_mix(words, 4001) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    before = (_mix(words, _FAR_SALTS[0]) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
+    after = (_mix(words, _FAR_SALTS[1]) >> np.uint32(32 - TAG_BITS)).astype(np.int64)
     for at, (start, _) in enumerate(tokens):
         if text[start].isdigit():
             left, right = before[max(0, at - _FAR) : at], after[at + 1 : at + 1 + _FAR]
@@ -140,40 +157,43 @@ class LinearTagger:
                 arrays["none_log_odds"].astype(np.float64),
             )
 
-    def _point(self, parts: InputParts) -> tuple[Any, float]:
+    def _point(self, contexts: Sequence[PointContext]) -> tuple[Any, float]:
         """The best value and its probability."""
-        best_text, best_log, logs = "", -np.inf, [0.0]
-        for part, text, tokens in prepare_point_input(parts):
-            if not tokens:
-                continue
-            rows = self._table[context_buckets(part, text, tokens)]
-            odds = self._weights[rows].sum(axis=1) * self._scale + self._bias
-            begins, insides = odds[:, 0], np.concatenate(([0.0], np.cumsum(odds[:, 1])))
-            for start in np.flatnonzero(begins > -12.0):
-                last = min(int(start) + self._longest, len(tokens))
-                scores = begins[start] + insides[int(start) + 1 : last + 1] - insides[int(start) + 1]
-                for length, score in enumerate(scores):
-                    if score < -12.0 or (score <= best_log and score < -6.0):
-                        logs.append(float(score))
-                        continue
-                    found = text[tokens[start][0] : tokens[int(start) + length][1]]
-                    if self.problem.field.kind == "number" and parse_number(found) is None:
-                        continue
-                    logs.append(float(score))
-                    if score > best_log:
-                        best_text, best_log = found, float(score)
-        total = float(np.logaddexp.reduce(np.array(logs)))
-        if len(self.problem.values) and -total > best_log - total:
+        is_number = self.problem.field.kind == "number"
+        best_text, best_log, logs = "", -np.inf, [np.zeros(1)]
+        for text, tokens, buckets in contexts:
+            scores = self._span_scores(buckets)
+            likely = np.argwhere(scores > _UNLIKELY)
+            for start, length in likely[
+                np.argsort(-scores[likely[:, 0], likely[:, 1]], kind="stable")
+            ].tolist():
+                found = text[tokens[start][0] : tokens[start + length][1]]
+                if is_number and parse_number(found) is None:
+                    scores[start, length] = -np.inf
+                elif scores[start, length] > best_log:
+                    best_text, best_log = found, float(scores[start, length])
+            logs.append(scores.ravel())
+        total = float(np.logaddexp.reduce(np.concatenate(logs)))
+        if len(self.problem.values) and best_log < 0.0:
             which = int(self._none_log_odds.argmax())
             return self.problem.values[which], float(np.exp(self._none_log_odds[which] - total))
         if best_log == -np.inf:
             return "", 0.0
-        value = parse_number(best_text) if self.problem.field.kind == "number" else best_text
+        value = parse_number(best_text) if is_number else best_text
         return value, float(np.exp(best_log - total))
 
-    def predict(self, inputs: Sequence[InputParts]) -> FieldPrediction:
-        """Point at the answer in each input."""
-        found = [self._point(parts) for parts in inputs]
+    def _span_scores(self, buckets: npt.NDArray[np.int64]) -> FloatArray:
+        """Log odds of each span against no span, shape (t, longest): rows are starts, columns lengths less one."""
+        odds = self._weights[self._table[buckets]].sum(axis=1) * self._scale + self._bias
+        inside = np.concatenate(([0.0], np.cumsum(odds[:, 1])))
+        ends = np.arange(len(odds))[:, None] + 1 + np.arange(self._longest)
+        scores = odds[:, :1] + inside[np.minimum(ends, len(odds))] - inside[1:, None]
+        scores[ends > len(odds)] = -np.inf
+        return np.asarray(scores, dtype=np.float64)
+
+    def predict(self, inputs: Sequence[Sequence[PointContext]]) -> FieldPrediction:
+        """Point at the answer in each of `n` prepared inputs (see :func:`prepare_contexts`)."""
+        found = [self._point(contexts) for contexts in inputs]
         return FieldPrediction(
             [value for value, _ in found], np.array([sure for _, sure in found], dtype=np.float64)
         )

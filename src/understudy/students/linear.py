@@ -19,6 +19,7 @@ from understudy.errors import DataError
 from understudy.runtime.component import write_component_file
 from understudy.runtime.linear import FeatureTable, LinearComponent, decode_logits
 from understudy.runtime.prediction import FieldPrediction, FloatArray
+from understudy.runtime.tagger import prepare_contexts
 from understudy.students.base import Student
 from understudy.students.linear_tagger import FittedTagger, fit_tagger
 from understudy.students.targets import Targets, as_inputs, as_targets
@@ -206,10 +207,11 @@ class LinearStudent(Student):
             if len(self.bias_)
             else None
         )
+        contexts = [prepare_contexts(one) for one in parts] if self.taggers_ else []
         out = []
         for at, problem in enumerate(self.problems_):
             if problem.mode == "point":
-                out.append(self.taggers_[at].float_tagger(problem).predict(parts))
+                out.append(self.taggers_[at].float_tagger(problem).predict(contexts))
                 continue
             first, last = self.columns_[at]
             assert logits is not None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from understudy.calls.call import ABSENT, InputParts
 from understudy.errors import DataError
 from understudy.runtime.prediction import FloatArray
-from understudy.runtime.tagger import PAD_BUCKET, TAG_BITS, LinearTagger, context_buckets, prepare_point_input
+from understudy.runtime.tagger import PAD_BUCKET, TAG_BITS, LinearTagger, context_buckets
 from understudy.students.targets import Targets
 from understudy.task.problem import Problem
 from understudy.text.numbers import locate_number
@@ -123,7 +123,8 @@ def fit_tagger(inputs: Sequence[InputParts], target: Targets, *, seed: int = 0) 
             none_counts[target.problem.values.index(value)] += 1
         elif value is None or value is ABSENT or (found := _find(value, parts, is_number)) is None:
             continue
-        for part, text, tokens in prepare_point_input(parts):
+        for part, text in enumerate(parts):
+            tokens = tokenise(text)
             own = np.zeros(len(tokens), dtype=np.int8)
             if found is not None and found[0] == part and (span := _token_span(tokens, found[1], found[2])):
                 own[span[0]], own[span[0] + 1 : span[1] + 1] = 1, 2
