@@ -194,5 +194,8 @@ def test_problems_of_each_kind() -> None:
 
 
 def test_sentences_of_a_log_that_repeats_its_calls_are_text() -> None:
-    rows = [Call(f"c{at}", f"input {at}", f"a whole sentence that says why number {at} was decided so, at length") for at in range(80)]
+    rows = [
+        Call(f"c{at}", f"input {at}", f"a whole sentence that says why number {at} was decided so, at length")
+        for at in range(80)
+    ]
     assert infer_task(rows * 20, "task").fields[0].kind == "text"

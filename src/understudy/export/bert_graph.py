@@ -48,10 +48,22 @@ class ReadOut:
     token: tuple[FloatArray, FloatArray] | None = None
 
 
-def draw_encoder(weights: EncoderWeights, read_out: ReadOut, *, is_quantised: bool) -> bytes:
-    """The serialised model, in int8 or in float32."""
+def draw_encoder(
+    weights: EncoderWeights, read_out: ReadOut, *, is_quantised: bool, max_tokens: int | None = None
+) -> bytes:
+    """The serialised model, in int8 or in float32.
+
+    Parameters
+    ----------
+    weights, read_out
+        The encoder and what is computed from it.
+    is_quantised
+        Whether weights are int8 (heads float16) or float32.
+    max_tokens
+        Longest input it will be given; position rows beyond are left out.
+    """
     pen = GraphPen(is_quantised=is_quantised)
-    states = [_embed(pen, weights)]
+    states = [_embed(pen, weights, max_tokens)]
     for layer in range(weights.shape.layers):
         states.append(_layer(pen, weights, states[-1], f"encoder.layer.{layer}"))
     pooled = [_pool(pen, states[layer], read_out) for layer in read_out.layers]
@@ -62,24 +74,24 @@ def draw_encoder(weights: EncoderWeights, read_out: ReadOut, *, is_quantised: bo
         outputs["row"] = [1, weights.shape.width * len(read_out.layers)]
     elif len(read_out.row[1]):
         row_weights, bias = read_out.row
-        inputs = [features, pen.weight("row.weight", row_weights), pen.weight("row.bias", bias)]
+        inputs = [features, pen.small_weight("row.weight", row_weights), pen.weight("row.bias", bias)]
         pen.node("Gemm", inputs, name="row", transB=1)
         outputs["row"] = [1, len(bias)]
     if read_out.token is not None and len(read_out.token[1]):
         token_weights, bias = read_out.token
-        product = pen.node("MatMul", [states[-1], pen.weight("token.weight", token_weights.T)])
+        product = pen.node("MatMul", [states[-1], pen.small_weight("token.weight", token_weights.T)])
         pen.node("Add", [product, pen.weight("token.bias", bias)], name="token")
         outputs["token"] = [1, "t", len(bias)]
     return pen.finish(["ids", "types"] if weights.has_types else ["ids"], outputs)
 
 
-def _embed(pen: GraphPen, weights: EncoderWeights) -> str:
+def _embed(pen: GraphPen, weights: EncoderWeights, max_tokens: int | None) -> str:
     arrays, shape = weights.arrays, weights.shape
     words = pen.embedding("words", arrays["embeddings.word_embeddings.weight"], "ids")
-    table = arrays["embeddings.position_embeddings.weight"][shape.first_position :]
+    table = arrays["embeddings.position_embeddings.weight"][shape.first_position :][:max_tokens]
     count = pen.node("Shape", ["ids"], start=1, end=2)
     zero = pen.weight("zero", np.array([0], dtype=np.int64))
-    places = pen.node("Slice", [pen.weight("positions", table), zero, count])
+    places = pen.node("Slice", [pen.small_table("positions", table), zero, count])
     total = pen.node("Add", [words, places])
     if weights.has_types:
         types = pen.weight("types.table", arrays["embeddings.token_type_embeddings.weight"])

@@ -95,6 +95,24 @@ class GraphPen:
         scales = self.node("Gather", [self.weight(f"{name}.scale", scale[:, None]), ids])
         return self.node("Mul", [self.node("Cast", [picked], to=TensorProto.FLOAT), scales])
 
+    def small_table(self, name: str, table: FloatArray) -> str:
+        """A constant table, int8 with a scale per row in the file; made float32 once, when the model is loaded."""
+        from onnx import TensorProto
+
+        if not self.is_quantised:
+            return self.weight(name, table)
+        rows, scale = quantise_rows(table, EMBEDDING_LEVELS)
+        grown = self.node("Cast", [self.weight(f"{name}.rows", rows)], to=TensorProto.FLOAT)
+        return self.node("Mul", [grown, self.weight(f"{name}.scale", scale[:, None])])
+
+    def small_weight(self, name: str, values: FloatArray) -> str:
+        """A constant, float16 in the file (11 bits of precision, sizes up to 65,504); float32 once loaded."""
+        from onnx import TensorProto
+
+        if not self.is_quantised:
+            return self.weight(name, values)
+        return self.node("Cast", [self.weight(name, values.astype(np.float16))], to=TensorProto.FLOAT)
+
     def linear(self, name: str, given: str, weights: FloatArray, bias: FloatArray) -> str:
         """``given @ weights.T + bias``, `weights` of shape (out, in)."""
         if not self.is_quantised:

@@ -155,7 +155,9 @@ class FrozenStudent(Student):
         )
         export_encoder(
             folder,
-            draw_encoder(encoder.weights, read_out, is_quantised=True),
+            draw_encoder(
+                encoder.weights, read_out, is_quantised=True, max_tokens=encoder.tokeniser.max_tokens
+            ),
             encoder.tokeniser,
             self.problems_,
             self.heads_,

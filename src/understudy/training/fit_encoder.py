@@ -92,7 +92,8 @@ class FittedEncoder:
             from understudy.export.torch_graph import trace_encoder
 
             return trace_encoder(self.network.encoder, read_out, is_quantised=is_quantised)
-        return draw_encoder(weights, read_out, is_quantised=is_quantised)
+        longest = self.tokeniser.max_tokens
+        return draw_encoder(weights, read_out, is_quantised=is_quantised, max_tokens=longest)
 
     @property
     def _layers(self) -> int:

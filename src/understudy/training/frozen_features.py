@@ -60,7 +60,9 @@ class FrozenEncoder:
         layers = tuple(dict.fromkeys((0, last // 2, last)))
         self.read_out = ReadOut(base.pooling, layers, is_normalised=True)
         self.width = weights.shape.width * len(layers)
-        self._model = OnnxModel(draw_encoder(weights, self.read_out, is_quantised=True))
+        self._model = OnnxModel(
+            draw_encoder(weights, self.read_out, is_quantised=True, max_tokens=self.tokeniser.max_tokens)
+        )
         self._kept: dict[bytes, Float32] = {}
         self._lock = Lock()
 
