@@ -187,22 +187,13 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
         f"(95 % interval {format_share(coverage['low'])} to {format_share(coverage['high'])})"
     )
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "compared with",
-        "what",
-        "calls",
-        "right, all",
-        "right, answered",
-        "95 % interval",
-        "answered",
-    ):
-        table.add_column(name, justify="left" if name in ("compared with", "what") else "right")
+    for name in ("against", "what", "calls", "right", "of answered", "(95 %)", "answered"):
+        is_word = name in ("against", "what")
+        table.add_column(name, justify="left" if is_word else "right", overflow="fold")
     for which in ("teacher", "gold"):
         for name, row in sorted(figures.get(which, {}).items(), key=lambda item: item[0] != "record"):
             served = row["answered"]
-            interval = (
-                "-" if served is None else f"{format_share(served['low'])} - {format_share(served['high'])}"
-            )
+            interval = "-" if served is None else f"{100 * served['low']:.1f}-{100 * served['high']:.1f}"
             table.add_row(
                 which,
                 name,

@@ -60,3 +60,21 @@ def test_an_unknown_base_is_said_before_anything_is_trained(log: Path, tmp_path:
     with pytest.raises(understudy.UnderstudyError) as caught:
         understudy.learn(log, out=tmp_path / "a", rungs="frozen", base=str(tmp_path / "nowhere"), cache=None)
     assert "nowhere" in str(caught.value)
+
+
+def test_recorded_reasons_are_learnt_from_where_asked(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = str(write_tiny_encoder(tmp_path / "base"))
+    log = tmp_path / "calls.jsonl"
+    rng = np.random.default_rng(0)
+    with log.open("w") as stream:
+        for at in range(160):
+            place = ["north", "south"][at % 2]
+            text = f"{' '.join(str(number) for number in rng.integers(10**4, 10**6, 4))} from the {place}"
+            row = {"input": text, "output": place, "rationale": f"it is from the {place}"}
+            stream.write(json.dumps(row) + "\n")
+    common = {"base": base, "cache": tmp_path / "cache", "target": 0.8, "rungs": "tuned"}
+    plain = understudy.learn(log, out=tmp_path / "plain", **common)
+    taught = understudy.learn(log, out=tmp_path / "taught", use_rationales=True, **common)
+    assert [one.facts["rungs"][0]["status"] for one in (plain, taught)] == ["fitted", "fitted"]
+    assert plain.facts["id"] != taught.facts["id"]

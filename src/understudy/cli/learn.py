@@ -70,6 +70,9 @@ __all__ = ["learn_command"]
     show_default=True,
     help="Finished rungs.",
 )
+@click.option(
+    "--rationales", "use_rationales", is_flag=True, help="Also learn from recorded reasons (rungs that can)."
+)
 @click.option("--no-texts", is_flag=True, help="Quote no inputs in the report.")
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted times; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -30,6 +30,8 @@ __all__ = ["Climb", "RungRecord", "climb", "plan"]
 
 _FULL_COVERAGE = 0.999
 _PROGRESS_SECONDS = 5.0
+_MOST_SELECT = 20_000
+"""More calls than this tell models apart no better; every rung and every point of a curve answers all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,16 @@ def folds(data: Dataset, options: LearnOptions) -> tuple[Fold, Fold]:
     DataError
         If nothing is left to learn from or to choose by.
     """
-    train = make_fold(data, ["train"], options.learn_from, one_per_group=False)
-    select = make_fold(data, ["select"], options.learn_from, one_per_group=True, needs=options.reference)
+    uses = options.use_rationales and any(reason for reason in data.rationale)
+    train = make_fold(data, ["train"], options.learn_from, one_per_group=False, with_rationales=uses)
+    select = make_fold(
+        data,
+        ["select"],
+        options.learn_from,
+        one_per_group=True,
+        needs=options.reference,
+        most=_MOST_SELECT,
+    )
     if not data.problems:
         raise DataError(
             "every field of this task is free text, which no rung learns",
@@ -200,6 +210,7 @@ def _key(name: str, data: Dataset, options: LearnOptions) -> str:
         learn_from=options.learn_from,
         reference=options.reference,
         base=options.base if is_encoder else None,
+        rationales=options.use_rationales if is_encoder else None,
         version=_version.__version__,
     )
 

@@ -14,7 +14,7 @@ from understudy.ladder.cache import RungCache, load_predictions, save_prediction
 from understudy.ladder.folds import Fold, correctness
 from understudy.runtime.component import Component, load_component
 from understudy.runtime.prediction import FieldPrediction
-from understudy.students.base import Student
+from understudy.students.base import LearnsRationales, Student
 from understudy.task.field import values_equal
 from understudy.task.problem import Problem
 
@@ -97,7 +97,11 @@ def _build(
     report: Reporter,
 ) -> dict[str, Any]:
     start = time.perf_counter()
-    student = make().fit(train.inputs, train.targets)
+    student = make()
+    if train.rationales is not None and isinstance(student, LearnsRationales):
+        student.fit(train.inputs, train.targets, rationales=train.rationales)
+    else:
+        student.fit(train.inputs, train.targets)
     component_folder = folder / "component"
     component_folder.mkdir()
     student.export(component_folder)
@@ -135,7 +139,7 @@ def _float_agreement(student: Student, judged: Sequence[FieldPrediction], select
     if not sample:
         return None
     same = np.ones(len(sample), dtype=np.bool_)
-    for problem, exact, small in zip(student.problems_, student.predict_fields(sample), judged, strict=True):
+    for problem, exact, small in zip(student.problems_, student.predict_float(sample), judged, strict=True):
         same &= np.array([_same(problem, a, b) for a, b in zip(exact.values, small.values, strict=False)])
     return float(same.mean())
 

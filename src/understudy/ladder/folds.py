@@ -42,6 +42,8 @@ class Fold:
         Per field name, `n` values or UNKNOWN.
     n_repeats
         Usable rows that were left out because their group is represented already.
+    rationales
+        The teacher's reasons per row, where they are to be learnt from; else ``None``.
     """
 
     rows: npt.NDArray[np.int64]
@@ -50,6 +52,7 @@ class Fold:
     teacher: dict[str, list[Any]]
     gold: dict[str, list[Any]]
     n_repeats: int = 0
+    rationales: list[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -70,8 +73,10 @@ def make_fold(
     *,
     one_per_group: bool,
     needs: Literal["teacher", "gold"] | None = None,
+    with_rationales: bool = False,
+    most: int | None = None,
 ) -> Fold:
-    """The rows of `split` that carry at least one learnable answer (all of `needs` where given)."""
+    """The rows of `split` that carry at least one learnable answer (all of `needs` where given); at most `most`."""
     names = [problem.field.name for problem in data.problems]
     rows = np.sort(np.concatenate([data.rows(name) for name in split]))
     learnt = {name: _mix(data, name, learn_from) for name in names}
@@ -88,6 +93,8 @@ def make_fold(
             continue
         seen.add(group)
         kept.append(row)
+    if most is not None and len(kept) > most:
+        kept = sorted(np.random.default_rng(0).permutation(np.array(kept))[:most].tolist())
     chosen = np.array(kept, dtype=np.int64)
     targets = []
     for problem in data.problems:
@@ -103,6 +110,7 @@ def make_fold(
             name: [data.gold[name][row] if name in data.gold else UNKNOWN for row in kept] for name in names
         },
         n_repeats=len(usable) - len(kept),
+        rationales=[data.rationale[row] for row in kept] if with_rationales else None,
     )
 
 

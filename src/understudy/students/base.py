@@ -12,7 +12,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,25 @@ from understudy.runtime.prediction import FieldPrediction
 from understudy.students.targets import Targets
 from understudy.task.problem import ProblemMode
 
-__all__ = ["Student"]
+__all__ = ["LearnsRationales", "Student"]
+
+
+@runtime_checkable
+class LearnsRationales(Protocol):
+    """A student whose ``fit`` takes the teacher's reasons as an auxiliary target."""
+
+    learns_rationales: ClassVar[bool]
+
+    def fit(
+        self,
+        inputs: Sequence[str | InputParts],
+        targets: Sequence[Targets] | Sequence[Any],
+        *,
+        sample_weight: npt.NDArray[np.float64] | None = None,
+        rationales: Sequence[str | None] | None = None,
+    ) -> Any:
+        """As :meth:`Student.fit`, with one reason (or ``None``) per row."""
+        ...
 
 
 class Student(ABC):
@@ -58,6 +76,10 @@ class Student(ABC):
     @abstractmethod
     def predict_fields(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
         """The float model's predictions, one per problem in ``problems_``."""
+
+    def predict_float(self, inputs: Sequence[str | InputParts]) -> list[FieldPrediction]:
+        """Predictions with nothing compressed; :meth:`predict_fields` unless a student says otherwise."""
+        return self.predict_fields(inputs)
 
     @abstractmethod
     def export(self, folder: Path) -> None:

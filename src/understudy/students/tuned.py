@@ -44,6 +44,7 @@ class TunedStudent(Student):
     """
 
     rung: ClassVar[str] = "tuned"
+    learns_rationales: ClassVar[bool] = True
     modes: ClassVar[frozenset[ProblemMode]] = frozenset({"classify", "multilabel", "point", "regress"})
     can_refit: ClassVar[bool] = False
 
