@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.text.numbers import find_numbers, locate_number, parse_number
+from understudy.text.numbers import find_numbers, locate_number, parse_number, tidy_number
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,9 @@ def test_found_numbers_stand_where_they_say(text: str) -> None:
 def test_a_written_number_is_found(number: int) -> None:
     assert [one.value for one in find_numbers(f"pay {number:,} now")] == [number]
     assert [one.value for one in find_numbers(f"pay {number} now")] == [number]
+
+
+def test_whole_numbers_are_written_as_json_writers_do() -> None:
+    assert repr(tidy_number(39.0)) == "39"
+    assert repr(tidy_number(39.5)) == "39.5"
+    assert tidy_number(None) is None

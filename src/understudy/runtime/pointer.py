@@ -20,7 +20,7 @@ import numpy.typing as npt
 from understudy.calls.call import InputParts
 from understudy.runtime.prediction import FloatArray
 from understudy.runtime.tokens import Tokenised
-from understudy.text.numbers import parse_number
+from understudy.text.numbers import parse_number, tidy_number
 from understudy.text.spans import is_boundary
 
 __all__ = ["SpanBorders", "SpanGrid", "pick_value", "span_borders", "span_grid", "span_scores"]
@@ -154,5 +154,5 @@ def pick_value(
 def _read(first: int, last: int, tokens: Tokenised, parts: InputParts, *, is_number: bool) -> Any:
     text = parts[int(tokens.part[first])][int(tokens.offsets[first, 0]) : int(tokens.offsets[last, 1])]
     if is_number:
-        return parse_number(text)
+        return tidy_number(parse_number(text))
     return text.strip() or None

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from understudy.calls.call import InputParts
 from understudy.runtime.prediction import FieldPrediction, FloatArray
 from understudy.task.problem import Problem
-from understudy.text.numbers import parse_number
+from understudy.text.numbers import parse_number, tidy_number
 from understudy.text.tokens import TOKEN_FEATURES, Token, token_features, tokenise
 
 __all__ = ["PAD_BUCKET", "TAG_BITS", "LinearTagger", "PointContext", "context_buckets", "prepare_contexts"]
@@ -179,7 +179,7 @@ class LinearTagger:
             return self.problem.values[which], float(np.exp(self._none_log_odds[which] - total))
         if best_log == -np.inf:
             return "", 0.0
-        value = parse_number(best_text) if is_number else best_text
+        value = tidy_number(parse_number(best_text)) if is_number else best_text
         return value, float(np.exp(best_log - total))
 
     def _span_scores(self, buckets: npt.NDArray[np.int64]) -> FloatArray:

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["FoundNumber", "find_numbers", "locate_number", "locate_numbers", "parse_number"]
+__all__ = ["FoundNumber", "find_numbers", "locate_number", "locate_numbers", "parse_number", "tidy_number"]
 
 _DIGITS = r"\d+(?:[.,'’\u00a0\u202f ]\d+)*"
 _CURRENCY = (
@@ -46,6 +46,13 @@ def parse_number(text: str) -> float | None:
     """
     found = find_numbers(text)
     return found[0].value if len(found) == 1 else None
+
+
+def tidy_number(value: float | None) -> int | float | None:
+    """A whole number as ``int``, as JSON writers put it (39, not 39.0); others as they are."""
+    if value is None or not value.is_integer() or abs(value) >= 2**53:
+        return value
+    return int(value)
 
 
 def find_numbers(text: str) -> list[FoundNumber]:
