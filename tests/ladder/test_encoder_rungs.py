@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +83,29 @@ def test_recorded_reasons_are_learnt_from_where_asked(tmp_path: Path) -> None:
     taught = understudy.learn(log, out=tmp_path / "taught", use_rationales=True, **common)
     assert [one.facts["rungs"][0]["status"] for one in (plain, taught)] == ["fitted", "fitted"]
     assert plain.facts["id"] != taught.facts["id"]
+
+
+def test_a_kill_while_an_encoder_trains_ends_in_the_same_artefact(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = str(write_tiny_encoder(tmp_path / "base"))
+
+    def command(name: str) -> list[str]:
+        words = ["learn", str(log), "--rungs", "linear,tuned", "--target", "0.97", "--base", base]
+        places = ["--out", str(tmp_path / name), "--cache", str(tmp_path / f"cache-{name}")]
+        return [sys.executable, "-m", "understudy", *words, *places]
+
+    with subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        cache, give_up = tmp_path / "cache-killed", time.monotonic() + 120
+        # One finished entry is the linear rung; the scratch folder beside it is the tuned one at work.
+        while time.monotonic() < give_up and not (list(cache.glob("[!.]*")) and list(cache.glob(".*"))):
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    for name in ("killed", "whole"):
+        assert subprocess.run(command(name), capture_output=True).returncode in (0, 4)
+    ids = set()
+    for name in ("killed", "whole"):
+        folder = next(path for path in (tmp_path / name, tmp_path / f"{name}-not-certified") if path.exists())
+        ids.add(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["id"])
+        states = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["rungs"]
+        assert [one["status"] for one in states] == (["cached", "fitted"] if name == "killed" else ["fitted"] * 2)
+    assert len(ids) == 1
