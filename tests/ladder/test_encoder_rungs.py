@@ -107,5 +107,7 @@ def test_a_kill_while_an_encoder_trains_ends_in_the_same_artefact(log: Path, tmp
         folder = next(path for path in (tmp_path / name, tmp_path / f"{name}-not-certified") if path.exists())
         ids.add(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["id"])
         states = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["rungs"]
-        assert [one["status"] for one in states] == (["cached", "fitted"] if name == "killed" else ["fitted"] * 2)
+        assert [one["status"] for one in states] == (
+            ["cached", "fitted"] if name == "killed" else ["fitted"] * 2
+        )
     assert len(ids) == 1

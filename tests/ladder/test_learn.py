@@ -311,3 +311,16 @@ def test_ten_calls_are_too_few_and_it_says_how_many_are_needed(tmp_path: Path) -
     else:
         assert not result.is_certified
         assert any(any(char.isdigit() for char in step["text"]) for step in result.facts["next_steps"])
+
+
+def test_numbers_without_a_tolerance_are_pointed_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = tmp_path / "calls.jsonl"
+    with log.open("w") as stream:
+        for at in range(300):
+            big = at % 2
+            text = f"a {'huge heavy' if big else 'tiny light'} thing {' '.join(rng.choice(list('abcdefghij'), 6))} {at * 7919}"
+            row = {"input": text, "output": round(float(9 * big + rng.normal()), 3)}
+            stream.write(json.dumps(row) + "\n")
+    result = understudy.learn(log, out=tmp_path / "a", rungs="linear", target=0.8, cache=None)
+    assert any("tolerance" in warning for warning in result.facts["warnings"])

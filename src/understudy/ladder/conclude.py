@@ -193,6 +193,12 @@ def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
             f"{', '.join(never)}: free text, which no rung writes, so every whole record is deferred; fields can "
             "still be used one by one. If the application can do without it, set required = false in a task file"
         )
+    exact = [one.field.name for one in data.problems if one.mode == "regress" and one.field.tolerance == 0]
+    if exact:
+        out.append(
+            f"{', '.join(exact)}: predicted numbers that must equal the teacher's to the last digit; say how far off "
+            "still counts as equal with tolerance = ... in a task file"
+        )
     left_out = int(data.off_schema[data.rows("certify")].sum())
     if left_out:
         out.append(
