@@ -20,6 +20,7 @@ from understudy.errors import ConfigError
 from understudy.ladder.options import LearnOptions
 from understudy.students.base import Student
 from understudy.task.problem import Problem
+from understudy.training.recipe import batch_size_for, epochs_for
 
 __all__ = ["RUNG_ORDER", "RungPlan", "matmul_flops", "plan_rungs", "student_class"]
 
@@ -135,7 +136,8 @@ def _plan_one(name: str, problems: Sequence[Problem], n_train: int, mean_chars: 
         return RungPlan(name, *work[name])
     flops = matmul_flops()
     forward = 2 * _ENCODER_WEIGHTS * tokens / (0.35 * flops)
-    train = 6 * _ENCODER_WEIGHTS * tokens * 5 / (0.25 * flops)
+    epochs = epochs_for(n_train, batch_size_for(n_train))
+    train = 6 * _ENCODER_WEIGHTS * tokens * epochs / (0.25 * flops)
     encoder = {
         "frozen": (10 + forward * n_train + 1e-4 * n_train * classes**0.5, forward),
         "tuned": (20 + train * n_train, forward),

@@ -32,7 +32,9 @@ class DistilledStudent(Student):
         one with default settings.
     layers
         Transformer layers to keep, evenly spaced.
-    epochs, batch_size, encoder_rate, head_rate
+    epochs, batch_size
+        Of the training loop; ``None`` chooses by the number of rows (``training.recipe``).
+    encoder_rate, head_rate
         Of the training loop.
     temperature, label_share, vector_weight
         How much each lesson counts; see ``training.distil.DistilSettings``.
@@ -54,8 +56,8 @@ class DistilledStudent(Student):
         self,
         tuned: TunedStudent | None = None,
         layers: int = 3,
-        epochs: float = 5,
-        batch_size: int = 32,
+        epochs: float | None = None,
+        batch_size: int | None = None,
         encoder_rate: float = 2e-4,
         head_rate: float = 1e-3,
         temperature: float = 2.0,
@@ -98,14 +100,16 @@ class DistilledStudent(Student):
         """
         from understudy.training.distil import DistilSettings, distil_encoder
         from understudy.training.loop import LoopSettings
+        from understudy.training.recipe import batch_size_for, epochs_for
 
         rows, wanted = as_inputs(inputs), as_targets(targets)
         tuned = self.tuned or TunedStudent(seed=self.seed, on_progress=self.on_progress)
         if not hasattr(tuned, "fitted_"):
             tuned.fit(rows, wanted, sample_weight=sample_weight)
+        batch_size = self.batch_size or batch_size_for(len(rows))
         settings = LoopSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
+            epochs=self.epochs or epochs_for(len(rows), batch_size),
+            batch_size=batch_size,
             encoder_rate=self.encoder_rate,
             head_rate=self.head_rate,
             seed=self.seed,

@@ -29,7 +29,9 @@ class TunedStudent(Student):
     ----------
     base
         Hub id or folder of the base encoder.
-    epochs, batch_size, encoder_rate, head_rate, dropout
+    epochs, batch_size
+        Of the training loop; ``None`` chooses by the number of rows (``training.recipe``).
+    encoder_rate, head_rate, dropout
         Of the training loop.
     max_tokens
         Inputs are cut at this many tokens (and at what the encoder reads).
@@ -51,8 +53,8 @@ class TunedStudent(Student):
     def __init__(
         self,
         base: str = DEFAULT_BASE,
-        epochs: float = 5,
-        batch_size: int = 32,
+        epochs: float | None = None,
+        batch_size: int | None = None,
         encoder_rate: float = 2e-4,
         head_rate: float = 2e-3,
         dropout: float = 0.1,
@@ -98,11 +100,13 @@ class TunedStudent(Student):
         """
         from understudy.training.fit_encoder import fit_encoder
         from understudy.training.loop import LoopSettings
+        from understudy.training.recipe import batch_size_for, epochs_for
 
         rows, wanted = as_inputs(inputs), as_targets(targets)
+        batch_size = self.batch_size or batch_size_for(len(rows))
         settings = LoopSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
+            epochs=self.epochs or epochs_for(len(rows), batch_size),
+            batch_size=batch_size,
             encoder_rate=self.encoder_rate,
             head_rate=self.head_rate,
             seed=self.seed,
