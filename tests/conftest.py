@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# One thread each: the suite runs on two cores, and determinism is tested, not speed.
+# One thread each, set before torch or numpy is imported: the models of the tests are so small that threads would
+# only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
