@@ -324,3 +324,15 @@ def test_numbers_without_a_tolerance_are_pointed_out(tmp_path: Path) -> None:
             stream.write(json.dumps(row) + "\n")
     result = understudy.learn(log, out=tmp_path / "a", rungs="linear", target=0.8, cache=None)
     assert any("tolerance" in warning for warning in result.facts["warnings"])
+
+
+def test_without_the_teachers_answers_nothing_is_said_of_the_teacher(tmp_path: Path) -> None:
+    log = tmp_path / "calls.jsonl"
+    rows = [json.loads(line) for line in write_log(tmp_path / "plain.jsonl", 500).read_text().splitlines()]
+    log.write_text("".join(json.dumps({"input": row["input"], "gold": row["output"]}) + "\n" for row in rows))
+    result = understudy.learn(
+        log, out=tmp_path / "a", rungs="linear", target=0.8, learn_from="gold", cache=None
+    )
+    assert result.is_certified
+    assert result.facts["gold_certificate"]["teacher"] is None
+    assert result.facts["non_inferiority"] is None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from understudy.calls.call import UNKNOWN
 from understudy.certify.ceiling import NoiseCeiling
 from understudy.certify.gold import GoldCertification, certify_gold
 from understudy.certify.sequence import grid_from_select
@@ -120,7 +121,7 @@ def _gold(built: Built, best: Candidate, options: LearnOptions, delta: float) ->
         n_certify=len(evidence.fold),
         of=options.of,
     )
-    has_teacher = all(value is not None for value in evidence.fold.teacher.values())
+    has_teacher = all(value is not UNKNOWN for column in evidence.fold.teacher.values() for value in column)
     return certify_gold(
         evidence.result.confidence,
         evidence.is_right("gold"),
