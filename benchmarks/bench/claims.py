@@ -129,8 +129,15 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         _D, "one thread", "banking_distilled", "texts_per_second_one_thread", "1,150/s", 1150.0, True, _rate
     ),
-    Claim(_COVER, "coverage on test, quick rungs", "cover_quick", "coverage", ".940 (TRACER .858)", 0.94),
-    Claim(_COVER, "time, quick rungs", "cover_quick", "fit_s", "80 s", _tracer_total, False, _seconds),
+    Claim(
+        _COVER,
+        "coverage on test, quick rungs, mean of three splits",
+        "cover_quick",
+        "coverage",
+        ".940 (TRACER .858)",
+        0.94,
+    ),
+    Claim(_COVER, "time, quick rungs, mean", "cover_quick", "fit_s", "80 s", _tracer_total, False, _seconds),
     Claim(
         _COVER,
         "agreement among answered on test, quick rungs",

@@ -8,6 +8,7 @@ import pytest
 from tiny_encoder import write_tiny_encoder
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.errors import ConfigError, DataError
+from understudy.runtime.component import load_component
 from understudy.students.check import check_student, toy_task
 from understudy.students.frozen import FrozenStudent
 from understudy.students.targets import Targets
@@ -90,3 +91,29 @@ def test_a_family_that_cannot_be_frozen_is_named(tmp_path: Path) -> None:
     base = str(write_tiny_encoder(tmp_path, family="mpnet"))
     with pytest.raises(ConfigError, match="frozen"):
         FrozenStudent(base).fit(["red", "dog"], ["a", "b"])
+
+
+def test_a_hidden_layer_is_served_as_it_was_learnt(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Classes through the hidden layer, a number beside it: one graph, equal to the float model."""
+    monkeypatch.setattr("understudy.students.frozen.prefers_hidden", lambda *_args, **_kept: True)
+    texts = [
+        f"the {colour} {thing}" for colour in ("red", "blue", "green") for thing in ("shirt", "shoe", "dog")
+    ]
+    labels = [text.split()[1] for text in texts]
+    stars = [float(len(text)) + 0.25 for text in texts]
+    colour = Problem(
+        Field("colour", "choice", ("blue", "green", "red")), "classify", ("blue", "green", "red")
+    )
+    number = Problem(Field("stars", "number"), "regress")
+    targets = [Targets(number, stars * 12), Targets(colour, labels * 12)]
+    student = FrozenStudent(str(tiny_base)).fit(texts * 12, targets)
+    assert student.hidden_ is not None
+    assert student.predict_fields(texts)[1].values == labels
+    student.export(tmp_path)
+    served = load_component(tmp_path).predict([(text,) for text in texts])
+    assert served[1].values == labels
+    own = student.predict_fields(texts)
+    assert np.abs(served[1].scores - own[1].scores).max() < 0.02
+    assert np.abs(np.array(served[0].values) - np.array(own[0].values)).max() < 0.05

@@ -19,10 +19,12 @@ def test_the_head_is_the_one_scikit_learn_finds(blobs: tuple[np.ndarray, np.ndar
     features, codes = blobs
     weights = np.random.default_rng(1).uniform(0.5, 2, 300)
     head = fit_linear_head(features, np.eye(3)[codes], weights, link="softmax", strength=3.0)
-    peer = LogisticRegression(C=3.0, tol=1e-8, max_iter=5000).fit(features, codes, sample_weight=weights)
+    # In float64: on some processors the peer stops early, off by .01, when it is given float32.
+    peer = LogisticRegression(C=3.0, tol=1e-10, max_iter=50_000)
+    peer.fit(features.astype(np.float64), codes, sample_weight=weights)
     grown = np.exp(head.logits(features))
     ours = grown / grown.sum(axis=1, keepdims=True)
-    assert np.abs(ours - peer.predict_proba(features)).max() < 5e-3
+    assert np.abs(ours - peer.predict_proba(features)).max() < 3e-3
 
 
 def test_a_class_that_is_never_asked_for_is_never_answered(blobs: tuple[np.ndarray, np.ndarray]) -> None:

@@ -173,8 +173,12 @@ class LinearComponent:
 def decode_logits(problem: Problem, logits: FloatArray, setting: Mapping[str, float]) -> FieldPrediction:
     """Score columns of one problem as values and confidences."""
     if problem.mode == "classify":
-        scores = softmax(logits * setting["slope"])
-        best = scores.argmax(axis=1)
+        # The machine is trained with a squared hinge loss: a class scores minus the loss it would have if it were
+        # the right one. Signed, so that margins above 1 keep their order. Against a softmax over plain margins the
+        # many classes far away weigh less, which ranks answers better (docs/decisions/0005-linear.md).
+        short = 1.0 - logits
+        scores = softmax(-setting["slope"] * short * np.abs(short))
+        best = logits.argmax(axis=1)
         values = [problem.values[int(at)] for at in best]
         return FieldPrediction(values, scores[np.arange(len(best)), best], scores)
     if problem.mode == "multilabel":

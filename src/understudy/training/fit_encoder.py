@@ -14,6 +14,7 @@ from understudy.calls.call import InputParts
 from understudy.export.bert_graph import ReadOut, draw_encoder
 from understudy.export.encoder import export_encoder
 from understudy.export.encoder_weights import encoder_weights
+from understudy.export.vocabulary import drop_unused_words
 from understudy.runtime.heads import Head, gather_predictions, head_answers
 from understudy.runtime.prediction import FieldPrediction
 from understudy.runtime.tokens import Tokeniser
@@ -75,8 +76,8 @@ class FittedEncoder:
         ]
         return gather_predictions(self.problems, answers)
 
-    def draw(self, *, is_quantised: bool) -> bytes:
-        """The network as an ONNX graph."""
+    def draw(self, *, is_quantised: bool) -> tuple[bytes, Tokeniser]:
+        """The network as an ONNX graph, and the tokeniser whose ids it takes."""
         read_out = ReadOut(
             self.network.pooling,
             (self._layers,),
@@ -91,9 +92,11 @@ class FittedEncoder:
         if weights is None:
             from understudy.export.torch_graph import trace_encoder
 
-            return trace_encoder(self.network.encoder, read_out, is_quantised=is_quantised)
-        longest = self.tokeniser.max_tokens
-        return draw_encoder(weights, read_out, is_quantised=is_quantised, max_tokens=longest)
+            graph = trace_encoder(self.network.encoder, read_out, is_quantised=is_quantised)
+            return graph, self.tokeniser
+        tokeniser, weights = drop_unused_words(self.tokeniser, weights)
+        longest = tokeniser.max_tokens
+        return draw_encoder(weights, read_out, is_quantised=is_quantised, max_tokens=longest), tokeniser
 
     @property
     def _layers(self) -> int:
@@ -101,10 +104,11 @@ class FittedEncoder:
 
     def export(self, folder: Path) -> None:
         """Write the int8 component."""
+        graph, tokeniser = self.draw(is_quantised=True)
         export_encoder(
             folder,
-            self.draw(is_quantised=True),
-            self.tokeniser,
+            graph,
+            tokeniser,
             self.problems,
             self.heads,
             parts_per_input=self.parts_per_input,

@@ -16,7 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LinearHead", "choose_strength", "fit_linear_head", "fit_ridge_head"]
+__all__ = [
+    "ABSENT_LOGIT",
+    "LinearHead",
+    "choose_strength",
+    "fit_linear_head",
+    "fit_ridge_head",
+    "heated_loss",
+]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -25,7 +32,8 @@ Link = Literal["softmax", "sigmoid"]
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Prior variances of a weight that are tried (scikit-learn's C), for features of length about 1."""
 _MOST_TRIAL_ROWS = 4_000
-_ABSENT_LOGIT = -30.0
+ABSENT_LOGIT = -30.0
+"""Bias of a column that no row asks for."""
 _HEATS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 
 
@@ -91,7 +99,7 @@ def fit_linear_head(
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     solved = found.x.reshape(len(used), width + 1).astype(np.float32)
     weights = np.zeros((targets.shape[1], width), dtype=np.float32)
-    bias = np.full(targets.shape[1], _ABSENT_LOGIT, dtype=np.float32)
+    bias = np.full(targets.shape[1], ABSENT_LOGIT, dtype=np.float32)
     weights[used] = solved[:, :width]
     bias[used] = solved[:, width] - solved[:, :width] @ centre
     return LinearHead(weights, bias)
@@ -161,12 +169,16 @@ def choose_strength(
             start=head,
             most_steps=60,
         )
-        logits = head.logits(features[held])
-        loss = min(_log_loss(logits * heat, targets[held], row_weights[held], link) for heat in _HEATS)
+        loss = heated_loss(head.logits(features[held]), targets[held], row_weights[held], link)
         if loss >= 0.99 * best_loss:
             break  # the loss has one flat minimum along the path: the smaller variance is the safer
         best, best_loss = strength, loss
     return best
+
+
+def heated_loss(logits: Float64, targets: Float64, row_weights: Float64, link: Link) -> float:
+    """Mean log loss of `logits` (n, k) at the temperature that suits them best."""
+    return min(_log_loss(logits * heat, targets, row_weights, link) for heat in _HEATS)
 
 
 def _log_loss(logits: Float64, targets: Float64, row_weights: Float64, link: Link) -> float:
