@@ -79,7 +79,9 @@ def _judge(result: Any, inputs: Sequence[Any], labels: Sequence[str | None]) -> 
     }
 
 
-def _cover(given: Given, name: str, rungs: tuple[str, ...], **options: Any) -> dict[str, Any]:
+def _cover(
+    given: Given, name: str, rungs: tuple[str, ...], *, is_served: bool = True, **options: Any
+) -> dict[str, Any]:
     train_x, train_y, test_x, test_y = data.banking(given.data, quick=given.is_quick)
     calls = write_calls(given.work / f"{name}.jsonl", train_x, train_y)
     target = 0.8 if given.is_quick else 0.95
@@ -88,7 +90,7 @@ def _cover(given: Given, name: str, rungs: tuple[str, ...], **options: Any) -> d
         **figures,
         "target": target,
         **_judge(result, test_x, test_y),
-        **served("artefact", result.folder, test_x, given),
+        **(served("artefact", result.folder, test_x, given) if is_served else {}),
     }
 
 
@@ -97,7 +99,10 @@ def cover_quick(given: Given) -> dict[str, Any]:
 
     One split says little: its 73 or so allowed errors alone move the coverage by one and a half points.
     """
-    runs = [_cover(given, f"cover_quick_{seed}", QUICK_RUNGS, seed=seed) for seed in _SEEDS]
+    runs = [
+        _cover(given, f"cover_quick_{seed}", QUICK_RUNGS, seed=seed, is_served=seed == _SEEDS[0])
+        for seed in _SEEDS
+    ]
     means = {
         key: sum(run[key] for run in runs) / len(runs)
         for key in ("coverage", "accuracy", "fit_s", "fit_cpu_s")
