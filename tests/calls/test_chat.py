@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from understudy.calls.call import ABSENT
+from understudy.calls.known_request import KnownRequest
 from understudy.calls.readers import read_calls
 from understudy.calls.report import ReadReport
 from understudy.calls.template import find_template
@@ -57,9 +58,9 @@ def test_pairs_with_a_shared_template(tmp_path: Path) -> None:
     assert call.model == "gpt-4o-mini-2024-07-18"
     assert call.time == 1714521600
     assert (call.usage.input_tokens, call.usage.cached_tokens) == (20, 8)
-    fixed = json.loads(call.messages_template)
-    assert [message["role"] for message in fixed] == ["system", "user", "assistant", "user"]
-    assert fixed[-1]["content"] == "Message: {input}\n\nAnswer with one word."
+    known = KnownRequest.from_text(call.messages_template)
+    assert [role for role, _ in known.fixed] == ["system", "user", "assistant"]
+    assert (known.prefix, known.suffix) == ("Message: ", "\n\nAnswer with one word.")
     assert len(report.templates) == 1
 
 

@@ -95,7 +95,7 @@ class Call:
     time
         Seconds since 1970 (UTC), or ``None``.
     messages_template
-        The fixed part of the request (system and few-shot messages), where calls are full requests.
+        The fixed part of the request (see ``known_request``), where calls are full requests.
     """
 
     id: str

@@ -10,7 +10,6 @@ request is fixed: see ``template``.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from typing import Any
 
 from understudy.calls.call import ABSENT, Usage
 from understudy.calls.columns import ColumnMap
+from understudy.calls.known_request import Message
+from understudy.calls.output_format import output_format, wants_json
 from understudy.calls.plain import call_id, check_text, side_facts, usage_of
 from understudy.calls.records import Record, strict_loads
 from understudy.calls.report import LineRefusedError
 
-__all__ = ["ChatExchange", "Message", "chat_exchange", "is_chat"]
-
-Message = tuple[str, str]
-"""Role and text."""
+__all__ = ["ChatExchange", "chat_exchange", "is_chat", "request_messages"]
 
 _REQUEST_KEYS = ("request", "body", "kwargs", "input")
 _RESPONSE_KEYS = ("response", "completion", "output", "answer")
@@ -49,6 +47,8 @@ class ChatExchange:
         Where the answer is one token with log-probabilities.
     facts
         The call's other attributes.
+    output_format
+        The form of the answer that the request asks for; ``None`` for plain text.
     """
 
     id: str
@@ -57,6 +57,7 @@ class ChatExchange:
     votes: tuple[Any, ...]
     label_probabilities: dict[str, float] | None
     facts: dict[str, Any]
+    output_format: str | None = None
 
 
 def is_chat(record: Record) -> bool:
@@ -101,7 +102,14 @@ def _content_text(content: Any) -> str:
     raise LineRefusedError("a message has no text")
 
 
-def _messages(request: Mapping[str, Any]) -> list[Message]:
+def request_messages(request: Mapping[str, Any]) -> list[Message]:
+    """Roles and texts of a chat or Responses request.
+
+    Raises
+    ------
+    LineRefusedError
+        If a message is not text.
+    """
     raw = request.get("messages")
     if raw is None:
         given = request.get("input")
@@ -142,14 +150,6 @@ def _tool_answer(calls: Any, request: Mapping[str, Any]) -> Any:
     return {"tool": name, "arguments": arguments} if len(tools) > 1 else arguments
 
 
-def _wants_json(request: Mapping[str, Any]) -> bool:
-    response_format = request.get("response_format")
-    if response_format is None and isinstance(request.get("text"), Mapping):
-        response_format = request["text"].get("format")
-    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
-    return kind in ("json_schema", "json_object")
-
-
 def _message_answer(message: Mapping[str, Any], request: Mapping[str, Any]) -> Any:
     if message.get("tool_calls"):
         return _tool_answer(message["tool_calls"], request)
@@ -162,7 +162,7 @@ def _message_answer(message: Mapping[str, Any], request: Mapping[str, Any]) -> A
         refusal = message.get("refusal")
         return refusal if isinstance(refusal, str) else ABSENT
     text = _content_text(content)
-    return _parsed_json(text) if _wants_json(request) else text
+    return _parsed_json(text) if wants_json(request) else text
 
 
 def _label_probabilities(choice: Mapping[str, Any]) -> dict[str, float] | None:
@@ -198,7 +198,7 @@ def _responses_api_answer(response: Mapping[str, Any], request: Mapping[str, Any
     if not texts:
         return ABSENT
     text = "\n".join(texts)
-    return _parsed_json(text) if _wants_json(request) else text
+    return _parsed_json(text) if wants_json(request) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ def chat_exchange(record: Record, columns: ColumnMap) -> ChatExchange:
     request = _request(record)
     if request is None:
         raise LineRefusedError("no messages")
-    messages = _messages(request)
+    messages = request_messages(request)
     last = max((at for at, (role, _) in enumerate(messages) if role == "user"), default=-1)
     if last < 0:
         raise LineRefusedError("no user message")
@@ -294,7 +294,8 @@ def chat_exchange(record: Record, columns: ColumnMap) -> ChatExchange:
     votes = facts.pop("votes", ()) or answer.votes
     shares = facts.pop("label_probabilities", None) or answer.label_probabilities
     identity = call_id(values, "")
-    return ChatExchange(identity, tuple(messages[: last + 1]), output, votes, shares, facts)
+    asked = output_format(request)
+    return ChatExchange(identity, tuple(messages[: last + 1]), output, votes, shares, facts, asked)
 
 
 def _facts(values: Mapping[str, Any], request: Mapping[str, Any], answer: _Answer) -> dict[str, Any]:
@@ -306,8 +307,3 @@ def _facts(values: Mapping[str, Any], request: Mapping[str, Any], answer: _Answe
     if facts.get("time") is None and answer.created is not None:
         facts["time"] = answer.created
     return facts
-
-
-def template_text(messages: Sequence[Message]) -> str:
-    """Fixed messages as JSON, one template per text."""
-    return json.dumps([{"role": role, "content": text} for role, text in messages], ensure_ascii=False)

@@ -208,7 +208,8 @@ def _chat_calls(records: Iterator[Placed], columns: ColumnMap, report: ReadRepor
     template = find_template([exchange.messages for _, exchange in head])
     known: dict[str, str] = {}
     for identity, exchange in itertools.chain(head, exchanges):
-        text, fixed, fits = template.cut(exchange.messages)
+        text, kind, fits = template.cut(exchange.messages, exchange.output_format)
+        fixed = kind.to_text()
         # One copy of each template, however many calls share it.
         fixed = known.setdefault(fixed, fixed) if len(known) < 10_000 else fixed
         if len(report.templates) < 10_000 or fixed in report.templates:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.calls.chat import Message, template_text
+from understudy.calls.known_request import KnownRequest, Message, count_system, joined_input
 
 __all__ = ["SAMPLE_CALLS", "RequestTemplate", "find_template"]
 
@@ -25,7 +25,6 @@ SAMPLE_CALLS = 256
 _MIN_DIFFERENT = 5
 _COLON = re.compile(r"(?::\s+|：\s*)[\"'`<\[(]*")
 _LABEL_LINE = re.compile(r"^([^\W\d_][^\n:：]{0,40})[:：]", re.MULTILINE)
-_SYSTEM = ("system", "developer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +43,29 @@ class RequestTemplate:
     prefix: str = ""
     suffix: str = ""
 
-    def cut(self, messages: Sequence[Message]) -> tuple[str, str, bool]:
-        """The input, the template's text, and whether the request fits the template."""
-        n_system = _n_system(messages)
-        fixed_end = min(n_system + self.n_turns, len(messages) - 1)
-        fixed, rest = messages[:fixed_end], messages[fixed_end:]
+    def cut(
+        self, messages: Sequence[Message], output_format: str | None = None
+    ) -> tuple[str, KnownRequest, bool]:
+        """The input, the request's fixed part, and whether the request fits the template."""
+        fixed_end = min(count_system(messages) + self.n_turns, len(messages) - 1)
+        fixed, rest = tuple(messages[:fixed_end]), messages[fixed_end:]
         user = rest[-1][1]
-        long_enough = len(user) > len(self.prefix) + len(self.suffix)
-        fits = long_enough and user.startswith(self.prefix) and user.endswith(self.suffix)
-        body = user[len(self.prefix) : len(user) - len(self.suffix)].strip() if fits else ""
-        fits = bool(body)
-        if not fits:
-            body = user
-        history = "\n".join(f"{role}: {text}" for role, text in rest[:-1])
-        if history:
-            body = f"{history}\nuser: {body}"
-        slot = ("user", f"{self.prefix}{{input}}{self.suffix}" if fits else "{input}")
-        return body, template_text([*fixed, slot]), fits
-
-
-def _n_system(messages: Sequence[Message]) -> int:
-    count = 0
-    while count < len(messages) - 1 and messages[count][0] in _SYSTEM:
-        count += 1
-    return count
+        known = KnownRequest(fixed, self.prefix, self.suffix, output_format)
+        body = known.body_of(user)
+        fits = body is not None
+        if body is None:
+            known, body = KnownRequest(fixed, output_format=output_format), user
+        return joined_input(rest[:-1], body), known, fits
 
 
 def find_template(requests: Sequence[Sequence[Message]]) -> RequestTemplate:
     """The template of a sample of requests (up to and with the last user message)."""
     # Versions of a system prompt may differ; what follows is compared within the commonest one.
-    heads = Counter(tuple(request[: _n_system(request)]) for request in requests)
+    heads = Counter(tuple(request[: count_system(request)]) for request in requests)
     if not heads:
         return RequestTemplate()
     head = heads.most_common(1)[0][0]
-    alike = [request for request in requests if tuple(request[: _n_system(request)]) == head]
+    alike = [request for request in requests if tuple(request[: count_system(request)]) == head]
     n_turns = _shared_turns([request[len(head) : -1] for request in alike])
     users = sorted({request[-1][1] for request in alike})
     if len(users) < _MIN_DIFFERENT:

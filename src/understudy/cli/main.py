@@ -21,6 +21,7 @@ _COMMANDS = {
     "learn": ("understudy.cli.learn:learn_command", "Learn the cheapest certified small model from a log."),
     "answer": ("understudy.cli.answer:answer_command", "Answer lines of JSON with an artefact."),
     "evaluate": ("understudy.cli.evaluate:evaluate_command", "Measure an artefact on recorded calls."),
+    "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
 }
 
 
@@ -59,7 +60,7 @@ def cli() -> None:
       understudy answer artefacts/mine < inputs.jsonl > outputs.jsonl
 
     Exit codes: 0 done, 2 wrong option, 3 data that cannot be used, 4 nothing certified (the useful no),
-    5 damaged artefact, 6 missing package, 130 interrupted.
+    5 damaged artefact, 6 missing package, 7 ledger out of reach, 130 interrupted.
     """
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.calls.call import ABSENT, UNKNOWN, Call
+from understudy.calls.known_request import KnownRequest
 from understudy.task.sketch import OutputSketch
 
 __all__ = ["CollectedCalls", "Packed", "collect_calls", "unpack"]
@@ -25,6 +26,7 @@ Packed = Any
 
 _MEMO_SIZE = 200_000
 _PROGRESS_ROWS = 20_000
+_MOST_TEMPLATES, _LEAST_SHARE = 1_000, 0.01
 _COLUMNS = ("time", "cost_usd", "latency_ms", "input_tokens", "output_tokens", "cached_tokens")
 
 
@@ -44,8 +46,8 @@ class CollectedCalls:
         Per row where there are any.
     outputs_sketch, golds_sketch
         Summaries for inferring the task.
-    instructions
-        How many calls carry each fixed request text.
+    templates
+        How many calls carry each fixed part of a request.
     """
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class CollectedCalls:
         self.label_probabilities: dict[int, bytes] = {}
         self.outputs_sketch = OutputSketch()
         self.golds_sketch = OutputSketch()
-        self.instructions: dict[str, int] = {}
+        self.templates: dict[str, int] = {}
         self._numbers = {name: array("d") for name in _COLUMNS}
         self._memo: dict[Any, Any] = {}
 
@@ -115,9 +117,10 @@ class CollectedCalls:
             self.votes[row] = self.pack(list(call.votes))
         if call.label_probabilities:
             self.label_probabilities[row] = self.pack(dict(call.label_probabilities))
-        if call.messages_template is not None and len(self.instructions) < 1000:
-            template = call.messages_template
-            self.instructions[template] = self.instructions.get(template, 0) + 1
+        if (template := call.messages_template) is not None and (
+            template in self.templates or len(self.templates) < _MOST_TEMPLATES
+        ):
+            self.templates[template] = self.templates.get(template, 0) + 1
         usage = call.usage
         for name, value in zip(
             _COLUMNS,
@@ -144,14 +147,15 @@ class CollectedCalls:
         self._memo = {}
 
     def system_text(self) -> str:
-        """The commonest fixed request's system message, or nothing."""
-        if not self.instructions:
-            return ""
-        template = max(self.instructions, key=lambda text: self.instructions[text])
-        messages = json.loads(template)
-        texts = [message["content"] for message in messages if message["role"] in ("system", "developer")]
-        user = [message["content"] for message in messages if message["role"] == "user"][-1:]
-        return "\n".join(texts + [text for text in user if text != "{input}"])
+        """The instructions of the commonest kind of request, or nothing."""
+        kinds = self.request_kinds()
+        return KnownRequest.from_text(kinds[0]).system_text if kinds else ""
+
+    def request_kinds(self) -> tuple[str, ...]:
+        """Kinds of request that make up at least 1 % of the calls, the commonest first."""
+        least = max(1.0, _LEAST_SHARE * len(self.ids))
+        ranked = sorted(self.templates.items(), key=lambda pair: (-pair[1], pair[0]))
+        return tuple(text for text, count in ranked if count >= least)
 
 
 def collect_calls(

@@ -57,6 +57,8 @@ class Dataset:
         As recorded, NaN where unknown, shape (n,) each.
     models
         The teacher's name per row, or ``None``.
+    request_kinds
+        Where calls are full requests, the fixed parts that they share (``calls.known_request``), commonest first.
     """
 
     task: Task
@@ -78,6 +80,7 @@ class Dataset:
     output_tokens: FloatColumn
     cached_tokens: FloatColumn
     models: Sequence[str | None]
+    request_kinds: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

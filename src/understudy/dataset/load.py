@@ -168,6 +168,7 @@ def dataset_from_calls(
         output_tokens=raw.column("output_tokens"),
         cached_tokens=raw.column("cached_tokens"),
         models=raw.models,
+        request_kinds=raw.request_kinds(),
     )
     facts = teacher_facts(inference.task, inputs, exact, answers.columns, golds.columns, votes)
     found = _Found(report, inference, task is not None, answers, golds, n_null_golds, plan, facts)
@@ -253,6 +254,7 @@ def _keep_rows(raw: CollectedCalls, rows: Sequence[int]) -> CollectedCalls:
     kept.label_probabilities = {
         place[row]: value for row, value in raw.label_probabilities.items() if row in place
     }
+    kept.templates = raw.templates
     kept.outputs_sketch, kept.golds_sketch = raw.outputs_sketch, raw.golds_sketch
     kept.take_numbers(raw, rows)
     return kept

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -82,6 +83,8 @@ def assemble(
         "task": data.task.to_dict(),
         "problems": [problem.to_dict() for problem in data.problems],
         "deferred_fields": deferred_fields(data),
+        "request_kinds": list(data.request_kinds),
+        "teacher": teacher_facts(data),
         "stages": [stage.to_dict() for stage in stages],
         "threshold": None,
         "field_thresholds": {},
@@ -101,6 +104,23 @@ def deferred_fields(data: Dataset) -> list[str]:
     """Fields that no rung answers."""
     learnt = {problem.field.name for problem in data.problems}
     return [field.name for field in data.task.fields if field.name not in learnt]
+
+
+def teacher_facts(data: Dataset) -> dict[str, Any]:
+    """What a call cost at the teacher, and who it was: what the ledger reckons savings by; ``None`` is unknown."""
+    models = Counter(model for model in data.models if model)
+    means = {
+        "mean_usd": data.cost_usd,
+        "mean_input_tokens": data.input_tokens,
+        "mean_output_tokens": data.output_tokens,
+    }
+    return {
+        "model": models.most_common(1)[0][0] if models else None,
+        **{
+            name: float(np.nanmean(column)) if len(column) and not np.isnan(column).all() else None
+            for name, column in means.items()
+        },
+    }
 
 
 def package_versions() -> dict[str, str]:

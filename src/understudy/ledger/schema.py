@@ -1,0 +1,54 @@
+"""The ledger's tables, as statements name their columns. The tables themselves are made by ``migrations``.
+
+Table names carry the project's name, for in PostgreSQL the ledger may share a schema with others.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, MetaData, Table, Text
+
+__all__ = ["TEXT_COLUMNS", "calls", "metadata", "migrations_applied"]
+
+metadata: Final = MetaData()
+
+calls: Final = Table(
+    "understudy_calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("answered_by", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    Column("task", Text),
+    Column("model", Text),
+    Column("rung", Text),
+    Column("confidence", Double),
+    Column("artefact_id", Text),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cost_nanousd", BigInteger),
+    Column("teacher_cost_nanousd", BigInteger),
+    Column("is_streamed", Boolean, nullable=False),
+    Column("is_agreeing", Boolean),
+    Column("key_name", Text),
+    Column("error", Text),
+    Column("request", Text),
+    Column("response", Text),
+)
+"""One row per call; columns as the attributes of :class:`~understudy.ledger.record.CallRecord`."""
+
+TEXT_COLUMNS: Final = ("request", "response")
+"""The columns that hold what users wrote and got."""
+
+migrations_applied: Final = Table(
+    "understudy_migrations",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("applied_ms", BigInteger, nullable=False),
+)
+"""One row per migration that this database has seen."""

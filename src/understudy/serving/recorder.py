@@ -1,0 +1,146 @@
+"""Writes calls into the ledger before their answers are acknowledged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from understudy.calls.call import Usage
+from understudy.ledger.errors import LedgerError
+from understudy.ledger.group_commit import GroupCommit
+from understudy.ledger.masking import mask_json
+from understudy.ledger.record import AnsweredBy, CallRecord, new_call_id
+from understudy.runtime.answer import Answer
+from understudy.serving.metrics import Metrics
+from understudy.serving.problems import RequestProblem
+from understudy.serving.registry import ServedTask
+from understudy.serving.settings import LedgerSettings, Mode
+
+__all__ = ["CallInWork", "Recorder"]
+
+_LONGEST_NAME = 200
+
+
+@dataclass(slots=True)
+class CallInWork:
+    """What is known of a call so far; the recorder turns it into a row.
+
+    Attributes
+    ----------
+    id, started_s, time_ms
+        Of the ledger's row; when it began, on the monotonic clock and as Unix time.
+    body
+        The request, if it was JSON.
+    """
+
+    body: Any = None
+    model: str | None = None
+    key_name: str | None = None
+    is_streamed: bool = False
+    task: ServedTask | None = None
+    answer: Answer | None = None
+    is_agreeing: bool | None = None
+    usage: Usage | None = None
+    cost_nanousd: int | None = None
+    teacher_nanousd: int | None = None
+    error: str | None = None
+    id: str = field(default_factory=new_call_id)
+    started_s: float = field(default_factory=time.perf_counter)
+    time_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+
+
+class Recorder:
+    """Appends rows to the spool.
+
+    Parameters
+    ----------
+    commit
+        Group commit over the spool.
+    settings
+        Whether texts are kept and masked.
+    mode
+        Of the server.
+    metrics
+        Counts what is recorded.
+    """
+
+    def __init__(self, commit: GroupCommit, settings: LedgerSettings, mode: Mode, metrics: Metrics) -> None:
+        self._commit, self._settings, self._mode, self._metrics = commit, settings, mode, metrics
+
+    async def record(self, call: CallInWork, by: AnsweredBy, status: int, reply: Any = None) -> None:
+        """Write the call down; when this returns, it survives the end of the process.
+
+        Raises
+        ------
+        RequestProblem
+            503 if it cannot be written: then it must not be acknowledged.
+        """
+        usage = call.usage or Usage()
+        record = CallRecord(
+            id=call.id,
+            time_ms=call.time_ms,
+            answered_by=by,
+            mode=self._mode,
+            status=status,
+            latency_us=int((time.perf_counter() - call.started_s) * 1e6),
+            task=_name(None if call.task is None else call.task.name),
+            model=_name(call.model),
+            rung=_name(None if call.answer is None else call.answer.rung),
+            confidence=None if call.answer is None else min(max(float(call.answer.confidence), 0.0), 1.0),
+            artefact_id=_name(None if call.task is None else call.task.artefact_id),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost_nanousd=call.cost_nanousd,
+            teacher_cost_nanousd=call.teacher_nanousd,
+            is_streamed=call.is_streamed,
+            is_agreeing=call.is_agreeing,
+            key_name=_name(call.key_name),
+            error=_name(call.error),
+            **self._texts(call.body, reply),
+        )
+        try:
+            await self._commit.append(record)
+        except LedgerError as error:
+            self._metrics.ledger_failures += 1
+            raise RequestProblem(
+                503, "ledger_unavailable", "The call could not be written down, so it was not answered.",
+                retry_after_s=5,
+            ) from error  # fmt: skip
+        self._metrics.count(record)
+
+    def _texts(self, request: Any, reply: Any) -> dict[str, str | None]:
+        if not self._settings.keeps_texts or request is None:
+            return {}
+        show = mask_json if self._settings.is_masked else (lambda value: value)
+        return {"request": _json(show(request)), "response": None if reply is None else _json(show(reply))}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _name(text: str | None) -> str | None:
+    return None if text is None else text[:_LONGEST_NAME]
+
+
+def usage_of_reply(reply: Any) -> Usage | None:
+    """Token counts of a chat, completions, embeddings or Responses reply; ``None`` without any."""
+    given = reply.get("usage") if isinstance(reply, Mapping) else None
+    if not isinstance(given, Mapping):
+        return None
+    details = given.get("prompt_tokens_details") or given.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    read = given.get("prompt_tokens", given.get("input_tokens"))
+    written = given.get("completion_tokens", given.get("output_tokens"))
+    if written is None and "total_tokens" in given and given["total_tokens"] == read:
+        written = 0  # embeddings write nothing
+    return Usage(_count(read), _count(written), _count(cached))
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
+    return value if is_count else None

@@ -1,0 +1,206 @@
+"""Forwards a request to a large model's endpoint, byte for byte, and gives back its reply as it streams in.
+
+Tries again only what cannot have been answered: no connection, 429, 502, 503, 504, before a byte of a reply. The
+address is fixed by the operator; nothing in a request can change where it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from understudy.serving.breaker import Breaker
+from understudy.serving.problems import RequestProblem
+from understudy.serving.settings import UpstreamSettings
+
+__all__ = ["Forwarded", "Upstream", "Upstreams"]
+
+_AGAIN = frozenset({429, 502, 503, 504})
+_FAILED = frozenset({500, 502, 503, 504})
+_LONGEST_WAIT_S = 20.0
+_FIRST_WAIT_S = 0.25
+_DROPPED = frozenset(
+    {
+        "host", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+        "te", "trailer", "transfer-encoding", "upgrade", "content-length", "accept-encoding", "authorization",
+        "cookie", "expect",
+    }
+)  # fmt: skip
+_DROPPED_BACK = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "content-length",
+        "content-encoding",
+        "set-cookie",
+        "server",
+        "date",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A reply that has begun.
+
+    Attributes
+    ----------
+    reply
+        Status and headers are there; the body streams. Must be closed.
+    upstream
+        Who answers.
+    """
+
+    reply: httpx.Response
+    upstream: Upstream
+
+    def headers(self) -> dict[str, str]:
+        """Headers for the client, without those of one hop."""
+        return {name: value for name, value in self.reply.headers.items() if name not in _DROPPED_BACK}
+
+
+class Upstream:
+    """One endpoint with its connections and its circuit breaker."""
+
+    def __init__(self, settings: UpstreamSettings, breaker: Breaker | None = None) -> None:
+        self.settings = settings
+        self.price = settings.teacher_price()
+        self.breaker = breaker or Breaker()
+        self._base = httpx.URL(settings.url.rstrip("/"))
+        limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)
+        timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
+        # No redirects: a reply must not send the key elsewhere. No proxies or .netrc from the environment either.
+        self._client = httpx.AsyncClient(
+            limits=limits, timeout=timeout, follow_redirects=False, trust_env=False
+        )
+        settings.key()  # a key that cannot be had is told at start, not at the first call
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def send(
+        self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
+    ) -> Forwarded:
+        """Send, and try again where that is safe.
+
+        Raises
+        ------
+        RequestProblem
+            502 if it cannot be reached, 504 if it is too slow, 503 while its circuit is open.
+        """
+        if not self.breaker.allows():
+            raise RequestProblem(
+                503, "upstream_unavailable", "The upstream model is unavailable.", retry_after_s=10
+            )
+        request = self._request(method, path, query, headers, body)
+        for attempt in range(self.settings.retries + 1):
+            is_last = attempt == self.settings.retries
+            try:
+                reply = await self._client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                self.breaker.failed()
+                if is_last or self.breaker.is_open:
+                    raise RequestProblem(
+                        502, "upstream_unreachable", "The upstream model cannot be reached."
+                    ) from error
+                await asyncio.sleep(_pause_s(attempt, None))
+            except httpx.TimeoutException as error:
+                self.breaker.failed()
+                raise RequestProblem(
+                    504, "upstream_timeout", "The upstream model took too long to answer."
+                ) from error
+            except httpx.HTTPError as error:
+                self.breaker.failed()
+                raise RequestProblem(
+                    502, "upstream_broken", "The upstream model broke the connection."
+                ) from error
+            except asyncio.CancelledError:
+                self.breaker.gave_up()
+                raise
+            else:
+                if reply.status_code in _FAILED:
+                    self.breaker.failed()
+                else:
+                    self.breaker.succeeded()
+                wait_s = _pause_s(attempt, reply.headers.get("retry-after"))
+                if (
+                    is_last
+                    or reply.status_code not in _AGAIN
+                    or wait_s > _LONGEST_WAIT_S
+                    or self.breaker.is_open
+                ):
+                    return Forwarded(reply, self)
+                await reply.aclose()
+                await asyncio.sleep(wait_s)
+        raise AssertionError("unreachable")
+
+    def _request(
+        self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
+    ) -> httpx.Request:
+        raw = self._base.raw_path.split(b"?")[0].rstrip(b"/") + b"/" + path.encode()
+        url = self._base.copy_with(raw_path=raw + (b"?" + query if query else b""))
+        sent = {name: value for name, value in headers.items() if name not in _DROPPED}
+        sent["accept-encoding"] = "identity"
+        if self.settings.is_key_passed:
+            if "authorization" in headers:
+                sent["authorization"] = headers["authorization"]
+        elif (key := self.settings.key()) is not None:
+            sent["authorization"] = f"Bearer {key}"
+        return self._client.build_request(method, url, headers=sent, content=body)
+
+
+class Upstreams:
+    """The first upstream and, where it cannot answer, the second."""
+
+    def __init__(self, members: Sequence[Upstream]) -> None:
+        self.members = tuple(members)
+
+    def __bool__(self) -> bool:
+        return bool(self.members)
+
+    async def close(self) -> None:
+        """Close all."""
+        for one in self.members:
+            await one.close()
+
+    async def send(
+        self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
+    ) -> Forwarded:
+        """The reply of the first that has one; see :meth:`Upstream.send`."""
+        assert self.members, "no upstream is set"
+        for one in self.members[:-1]:
+            try:
+                found = await one.send(method, path, query, headers, body)
+            except RequestProblem:
+                continue
+            if found.reply.status_code not in _FAILED and found.reply.status_code != 429:
+                return found
+            await found.reply.aclose()
+        return await self.members[-1].send(method, path, query, headers, body)
+
+
+def _pause_s(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait: as the upstream says, else doubling with full jitter."""
+    if retry_after is not None and (said := _said_s(retry_after)) is not None:
+        return said
+    return random.uniform(0.5, 1.0) * _FIRST_WAIT_S * 2.0**attempt
+
+
+def _said_s(text: str) -> float | None:
+    """``Retry-After`` in seconds, from a number or a date; ``None`` if it is neither."""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
