@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,47 @@ def test_keys_are_needed_and_held_to_their_tasks(
         headers = {} if key is None else {"authorization": f"Bearer secret-{key}"}
         assert httpx.post(f"{served.running.url}/admin/reload", headers=headers).status_code == status
     assert {row.key_name for row in served.rows()} == {"all", "queue"}
+
+
+def test_pages_of_other_sites_are_kept_away(plain_artefact: Path, serve: Serve) -> None:
+    served = serve(plain_artefact)
+    address = f"{served.base_url}/chat/completions"
+    for headers, status in (
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"host": "rebound.example"}, 403),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"host": "localhost:1"}, 200),
+    ):
+        assert httpx.post(address, json=chat_request(SURE), headers=headers).status_code == status
+    assert (
+        httpx.post(
+            f"{served.running.url}/admin/reload", headers={"origin": "https://evil.example"}
+        ).status_code
+        == 403
+    )
+
+
+def test_strangers_learn_only_whether_it_is_ready(plain_artefact: Path, serve: Serve) -> None:
+    served = serve(plain_artefact, keys=(a_key("a"),))
+    assert httpx.get(f"{served.running.url}/readyz").json() == {"ready": True}
+    headers = {"authorization": "Bearer secret-a"}
+    assert "tasks" in httpx.get(f"{served.running.url}/readyz", headers=headers).json()
+
+
+def test_old_texts_are_removed(tmp_path: Path, upstream: Upstream, serve: Serve) -> None:
+    ledger = LedgerSettings(str(tmp_path / "old.db"), keeps_texts=True, keep_days=0.0)
+    served = serve(upstream_url=upstream[1], ledger=ledger)
+    ask(served, SURE)
+    assert len(served.rows()) == 1
+    again = serve(upstream_url=upstream[1], ledger=replace(ledger, spool=tmp_path / "another"))
+    deadline = time.monotonic() + 10
+    from understudy.ledger.export import export_calls
+
+    while list(export_calls(again.server.ledger)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not list(export_calls(again.server.ledger))
+    assert len(again.rows()) == 1  # who answered and what it cost stays
 
 
 def test_a_key_that_has_spent_its_day_is_stopped(

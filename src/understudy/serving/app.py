@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from starlette.routing import Route
 
 from understudy.errors import UnderstudyError
 from understudy.ledger.drain import Drainer
+from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
@@ -29,6 +31,7 @@ from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
 from understudy.serving.handle import Handler, until_gone
 from understudy.serving.metrics import Metrics
+from understudy.serving.origin import check_origin
 from understudy.serving.problems import RequestProblem, problem_response
 from understudy.serving.recorder import Recorder
 from understudy.serving.registry import NAME_PREFIX, Registry
@@ -39,6 +42,7 @@ __all__ = ["Server", "make_app"]
 
 _LOG = logging.getLogger("understudy.serving")
 _UPSTREAM_MODELS_S = 5.0
+_FORGET_EVERY_S = 3600.0
 _METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -78,7 +82,6 @@ class Server:
         self._swap = asyncio.Lock()
 
     def _spent_before(self, name: str, since_ms: int) -> int:
-        from understudy.ledger.errors import LedgerError
         from understudy.ledger.queries import spent_nanousd
 
         try:
@@ -102,17 +105,32 @@ class Server:
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_logged()))
         except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
             _LOG.debug("no SIGHUP here")
+        forgetting = loop.create_task(self._forget_old_texts())
         self.is_ready = True
         try:
             yield
         finally:
             self.is_ready = False
+            forgetting.cancel()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)
             await self.upstreams.close()
             self.answerer.close()
             self.spool.close()
             self.ledger.close()
+
+    async def _forget_old_texts(self) -> None:
+        """Once an hour remove stored texts that are older than they may be."""
+        from understudy.ledger.retention import forget_texts
+
+        while self.settings.ledger.keeps_texts:
+            oldest_ms = int((time.time() - self.settings.ledger.keep_days * 86_400) * 1000)
+            try:
+                count = await asyncio.to_thread(forget_texts, self.ledger, oldest_ms)
+                _LOG.info("removed the texts of %d calls that were old enough", count)
+            except LedgerError as error:
+                _LOG.warning("old texts could not be removed: %s", error.what)
+            await asyncio.sleep(_FORGET_EVERY_S)
 
     async def _reload_logged(self) -> None:
         try:
@@ -189,14 +207,17 @@ class Server:
                 _LOG.warning("the upstream's models cannot be listed")
         return JSONResponse({"object": "list", "data": [*listed, *own]})
 
-    async def ready(self, _request: Request) -> Response:
+    async def ready(self, request: Request) -> Response:
         """Whether calls are taken: artefacts are loaded and the spool takes rows."""
-        facts = {
-            "ready": self.is_ready,
-            "tasks": self.tasks(),
-            "ledger_lag_records": self.drainer.lag_records,
-            "ledger_error": self.drainer.last_error,
-        }
+        facts: dict[str, Any] = {"ready": self.is_ready}
+        try:
+            self.keys.check(request.headers.get("authorization"))
+        except RequestProblem:
+            pass  # whoever has no key may know whether, not what
+        else:
+            facts["tasks"] = self.tasks()
+            facts["ledger_lag_records"] = self.drainer.lag_records
+            facts["ledger_error"] = self.drainer.last_error
         return JSONResponse(facts, status_code=200 if self.is_ready else 503)
 
     async def metrics_page(self, request: Request) -> Response:
@@ -232,6 +253,8 @@ class Server:
                 return problem_response(busy)
             self.in_work += 1
             try:
+                if not self.settings.keys:
+                    check_origin(request.headers, own_host=self.settings.host)
                 return await endpoint(request)
             except RequestProblem as problem:
                 return problem_response(problem)
