@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.claims import CLAIMS, Claim, Figures, share_text
 
-__all__ = ["peer_table", "render_page", "verdict_table"]
+__all__ = ["peer_table", "render_page", "serving_lines", "verdict_table"]
 
 _PEERS = {
     "peer_tracer": "TRACER",
@@ -169,7 +169,45 @@ def _sentences(figures: Figures) -> list[str]:
     return [f"- {name}: {sentence}" for name, sentence in found if sentence]
 
 
-def render_page(results: Sequence[Mapping[str, Any]], stale: Sequence[str]) -> str:
+_SERVING = (
+    ("requests per second, 16 at once", "per_second", "{:,.0f}".format),
+    ("requests per CPU second of the server", "per_core_second", "{:,.0f}".format),
+    ("added latency, median, one at a time, ms", "added_median_ms", "{:.2f}".format),
+    ("99th percentile, 16 at once, ms", "p99_ms_at_16", "{:.1f}".format),
+    ("resident memory, MB", "resident_mb", "{:.0f}".format),
+    ("seconds until ready", "ready_s", "{:.1f}".format),
+)
+
+
+def serving_lines(found: Mapping[str, Any]) -> list[str]:
+    """Markdown lines of ``serving.py``: passing through beside LiteLLM, and students' answers."""
+    own, peer, local = found["understudy"], found.get("litellm"), found["local"]
+    head = f"One local upstream ({found['direct_median_ms']:.2f} ms by itself), the server under test on one core"
+    out = [
+        f"{head}; {found['seconds']:.0f} s each.",
+        "",
+        "| passing a request through | understudy | LiteLLM | ratio |",
+        "|---|---|---|---|",
+    ]
+    for name, key, show in _SERVING:
+        other = "not installed" if peer is None else show(peer[key])
+        ratio = "-" if peer is None or not peer[key] else f"{own[key] / peer[key]:.2g}"
+        out.append(f"| {name} | {show(own[key])} | {other} | {ratio} |")
+    return [
+        *out,
+        "",
+        "| a linear student's answer, ledger included | |",
+        "|---|---|",
+        f"| requests per second, 32 at once | {local['per_second']:,.0f} |",
+        f"| requests per CPU second | {local['per_core_second']:,.0f} |",
+        f"| at half that load: median, 99th percentile | {local['p50_ms_at_half']:.2f} ms, {local['p99_ms_at_half']:.1f} ms |",
+        f"| resident memory | {local['resident_mb']:.0f} MB |",
+    ]
+
+
+def render_page(
+    results: Sequence[Mapping[str, Any]], stale: Sequence[str], serving: Mapping[str, Any] | None = None
+) -> str:
     """The whole page from the newest result of each row."""
     figures = {one["name"]: one["figures"] for one in results}
     lines = [
@@ -197,6 +235,14 @@ def render_page(results: Sequence[Mapping[str, Any]], stale: Sequence[str]) -> s
         "## What the certificates say",
         "",
         *(_sentences(figures) or ["None was measured."]),
+        "",
+        "## Serving",
+        "",
+        *(
+            ["Not measured: run `python benchmarks/serving.py`."]
+            if serving is None
+            else serving_lines(serving)
+        ),
         "",
     ]
     return "\n".join(lines)

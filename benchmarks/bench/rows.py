@@ -9,6 +9,7 @@ from bench.data import ROOT
 
 __all__ = ["ROWS", "Row"]
 
+_APART = ("__pycache__", "cli", "ledger", "serving", "teachers")
 BENCHMARKS = ROOT / "benchmarks"
 
 
@@ -39,7 +40,10 @@ class Row:
     def fingerprinted(self) -> tuple[Path, ...]:
         """Files whose change makes the row stale: its script, and for our own rows the whole package."""
         own = (BENCHMARKS / self.script,)
-        return own if self.peer is not None else (*own, ROOT / "src" / "understudy")
+        package = ROOT / "src" / "understudy"
+        # What serves answers over HTTP and keeps the books has no part in any row.
+        learning = (path for path in sorted(package.iterdir()) if path.name not in _APART)
+        return own if self.peer is not None else (*own, *learning)
 
 
 _GOLD, _QWEN = "banking77_gold.jsonl", "banking77_qwen7b.jsonl"

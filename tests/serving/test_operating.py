@@ -287,3 +287,60 @@ def test_two_artefacts_under_one_name_are_refused(plain_artefact: Path) -> None:
         Registry([TaskSettings(plain_artefact), TaskSettings(plain_artefact)])
     assert len(Registry([TaskSettings(plain_artefact), TaskSettings(plain_artefact, "b")]).current.tasks) == 2
     assert ServeSettings(tasks=(TaskSettings(plain_artefact),)).host == "127.0.0.1"
+
+
+def test_what_cannot_be_written_down_is_not_acknowledged(
+    plain_artefact: Path, upstream: Upstream, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: no answer without its row, and service again as soon as there is room."""
+    from understudy.ledger.errors import LedgerError
+
+    served = serve(plain_artefact, upstream_url=upstream[1])
+
+    def full(_lines: object) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served.server.spool, "write", full)
+        for text in (SURE, UNSURE):
+            reply = ask(served, text)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (503, "ledger_unavailable")
+        with httpx.stream(
+            "POST", f"{served.base_url}/chat/completions", json=chat_request(UNSURE, stream=True)
+        ) as got:
+            seen = b""
+            try:
+                for piece in got.iter_raw():
+                    seen += piece
+            except httpx.HTTPError:
+                pass
+        assert b"[DONE]" not in seen
+    assert ask(served, SURE).status_code == 200
+    assert len(served.rows()) == 1
+    assert "understudy_ledger_failures_total 3" in httpx.get(f"{served.running.url}/metrics").text
+
+
+def test_service_goes_on_while_the_database_is_down(
+    plain_artefact: Path, serve: Serve, tmp_path: Path
+) -> None:
+    from ledger.own_postgres import OwnPostgres
+
+    postgres = OwnPostgres()
+    try:
+        ledger = LedgerSettings(postgres.url, spool=tmp_path / "spool")
+        served = serve(plain_artefact, ledger=ledger)  # starts while the database is not up yet
+        for _ in range(5):
+            assert ask(served, SURE).status_code == 200
+        postgres.start()
+        for _ in range(5):
+            assert ask(served, SURE).status_code == 200
+        postgres.stop()
+        for _ in range(5):
+            assert ask(served, SURE).status_code == 200
+        postgres.start()
+        deadline = time.monotonic() + 30
+        while served.server.drainer.lag_records and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(served.rows()) == 15
+    finally:
+        postgres.remove()

@@ -14,7 +14,10 @@ __all__ = ["learn_command"]
 
 
 @click.command("learn")
-@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("logs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--from-ledger", metavar="URL", help="Also learn from a ledger's calls whose texts were kept.")
+@click.option("--request-kind", metavar="NAME", help="Only requests of this kind, as `tasks` names it.")
+@click.option("--served-task", metavar="TASK", help="With --from-ledger: only what was served as TASK.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -96,7 +99,12 @@ def learn_command(logs: tuple[Path, ...], **given: Any) -> None:
         "is_lenient": given.pop("lenient"),
         "max_calls": given.pop("max_calls"),
         "teacher_price": given.pop("teacher_price"),
+        "from_ledger": given.pop("from_ledger"),
+        "request_kind": given.pop("request_kind"),
+        "served_task": given.pop("served_task"),
     }
+    if not logs and read["from_ledger"] is None:
+        raise click.UsageError("Missing argument 'LOGS...' (or --from-ledger URL).")
     out = given.pop("out")
     given["rungs"] = tuple(name.strip() for name in (given["rungs"] or "").split(",") if name.strip())
     given["keep_texts"] = not given.pop("no_texts")
@@ -117,7 +125,9 @@ def _learn(
 
     console = Console()
     if is_dry:
-        data, _ = api.read_log(logs, seed=options.seed, **read)
+        data, inspected = api.read_log(logs, seed=options.seed, **read)
+        for line in api.left_out(inspected):
+            click.echo(line, err=True)
         plans = api.dry_run(data, options)
         print_plan(plans, options.max_minutes, console, as_json=as_json)
         return

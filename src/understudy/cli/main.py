@@ -21,6 +21,11 @@ _COMMANDS = {
     "learn": ("understudy.cli.learn:learn_command", "Learn the cheapest certified small model from a log."),
     "answer": ("understudy.cli.answer:answer_command", "Answer lines of JSON with an artefact."),
     "evaluate": ("understudy.cli.evaluate:evaluate_command", "Measure an artefact on recorded calls."),
+    "tasks": (
+        "understudy.cli.tasks:tasks_command",
+        "Find the tasks in a mixed log or ledger, and what they cost.",
+    ),
+    "ledger": ("understudy.cli.ledger:ledger_group", "Add up a ledger, take texts out, or forget them."),
     "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
 }
 

@@ -20,6 +20,7 @@ __all__ = ["kind_names"]
 _SLUG_CHARS = 20
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 _ROLE = re.compile(r"(?:you are|you're|act as|you will act as)\s+(?:an?\s+|the\s+)?", re.IGNORECASE)
+_LOOSE_ENDS = frozenset("a an and as at by for from if in into is of on or that the to with".split())
 _HASH_DIGITS, _MORE_DIGITS = 4, 12
 
 _Identity = tuple[tuple[str, ...], str | None, tuple[Message, ...], str]
@@ -62,13 +63,15 @@ def _first_words(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    slug = ""
+    kept: list[str] = []
     for word in re.findall(r"[^\W_]+", text.lower()):
-        longer = f"{slug}-{word}" if slug else word
-        if len(longer) > _SLUG_CHARS:
-            return slug or word[:_SLUG_CHARS]
-        slug = longer
-    return slug
+        if len("-".join([*kept, word])) > _SLUG_CHARS:
+            kept = kept or [word[:_SLUG_CHARS]]
+            break
+        kept.append(word)
+    while len(kept) > 1 and kept[-1] in _LOOSE_ENDS:
+        kept.pop()
+    return "-".join(kept)
 
 
 def _names_in(asked: dict[str, Any]) -> list[str]:

@@ -13,49 +13,33 @@ It does not know prices or answers: see ``survey``.
 
 from __future__ import annotations
 
-import hashlib
-import heapq
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
 
 from understudy.calls.call import Call
-from understudy.calls.chat import ChatExchange
 from understudy.calls.exchanges import Identified, with_unique_ids
 from understudy.calls.known_request import Message, count_system
 from understudy.calls.report import ReadReport
-from understudy.calls.template import SAMPLE_CALLS, RequestTemplate, find_template
+from understudy.calls.template import RequestTemplate, find_template
 from understudy.dataset.beginnings import (
     divide_by_beginning,
     divide_by_turns,
     find_beginnings,
     unix_lines,
 )
+from understudy.dataset.kind_groups import MAX_GROUPS, Group, Groups, group_digest, system_key
 from understudy.dataset.kind_names import kind_names
 from understudy.errors import ConfigError
 
-__all__ = ["MAX_GROUPS", "RequestKind", "RequestKinds", "calls_of_kind", "find_kinds"]
+__all__ = ["OTHER_KINDS", "RequestKind", "RequestKinds", "calls_of_kind", "find_kinds"]
 
-MAX_GROUPS = 1_000
-"""Groups kept; when there are more, those with the fewest calls so far are given up."""
-BARE_SAMPLE = 16 * SAMPLE_CALLS
-"""Requests kept of those with neither system message nor form of answer, among which kinds are yet to be told."""
-MAX_SAMPLE_CHARS = 64_000_000
-"""Characters of all samples; beyond, every sample is halved, down to MIN_SAMPLE."""
-MIN_SAMPLE = 32
+MIN_DIFFERENT, MIN_CALLS = 5, 20
+"""A kind has so many different requests, or so many calls: fewer do not repeat anything."""
 
-_CHANGING = re.compile(
-    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
-    r"|\b\d\d?:\d\d(?::\d\d)?\b"
-    r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
-)
-"""What changes from call to call in a system message that is otherwise fixed: dates, times, UUIDs."""
+OTHER_KINDS = "calls of other request kinds (left out)"
+"""The note of a report that counts them."""
 
-_GroupKey = tuple[tuple[str, ...], str | None]
 _Turns = tuple[Message, ...]
 
 
@@ -107,7 +91,7 @@ class RequestKinds:
         self.kinds = tuple(sorted(kinds, key=lambda kind: kind.name))
         self._by_group: dict[bytes, list[RequestKind]] = {}
         for kind in self.kinds:
-            self._by_group.setdefault(_digest((kind.system, kind.output_format)), []).append(kind)
+            self._by_group.setdefault(group_digest((kind.system, kind.output_format)), []).append(kind)
         for members in self._by_group.values():
             # What says more is tried first.
             members.sort(key=lambda kind: (-len(kind.turns), -len(kind.beginning), kind.name))
@@ -115,7 +99,7 @@ class RequestKinds:
     def kind_of(self, messages: Sequence[Message], output_format: str | None) -> RequestKind | None:
         """The kind of a request (up to and with its last user message), or ``None``."""
         head = count_system(messages)
-        group = self._by_group.get(_digest((_system(tuple(messages[:head])), output_format)))
+        group = self._by_group.get(group_digest((system_key(tuple(messages[:head])), output_format)))
         if group is None:
             return None
         turns, user = tuple(messages[head:-1]), unix_lines(messages[-1][1])
@@ -144,90 +128,6 @@ class RequestKinds:
         )
 
 
-@dataclass(slots=True)
-class _Sample:
-    """The requests with the smallest hashes among those offered; equal ones count once."""
-
-    most: int
-    kept: dict[int, tuple[Message, ...]] = field(default_factory=dict)
-    heap: list[int] = field(default_factory=list)
-    n_chars: int = 0
-
-    def offer(self, key: int, request: tuple[Message, ...]) -> None:
-        if key in self.kept or (len(self.heap) >= self.most and key >= -self.heap[0]):
-            return
-        self.kept[key] = request
-        self.n_chars += _length(request)
-        heapq.heappush(self.heap, -key)
-        self.shrink(self.most)
-
-    def shrink(self, most: int) -> None:
-        self.most = most
-        while len(self.heap) > most:
-            self.n_chars -= _length(self.kept.pop(-heapq.heappop(self.heap)))
-
-    def requests(self) -> list[tuple[Message, ...]]:
-        return [self.kept[key] for key in sorted(self.kept)]
-
-
-def _length(request: Iterable[Message]) -> int:
-    return sum(len(text) for _, text in request)
-
-
-@dataclass(slots=True)
-class _Group:
-    key: _GroupKey
-    sample: _Sample
-    n_calls: int = 0
-
-    @property
-    def is_bare(self) -> bool:
-        return self.key == ((), None)
-
-
-class _Finder:
-    def __init__(self) -> None:
-        self.groups: dict[bytes, _Group] = {}
-        self.heads: dict[tuple[Message, ...], tuple[Message, ...]] = {}
-        self.shrunk = 1
-        self.n_chars = 0
-
-    def add(self, exchange: ChatExchange) -> None:
-        messages = exchange.messages
-        head = count_system(messages)
-        key = (_system(messages[:head]), exchange.output_format)
-        digest = _digest(key)
-        group = self.groups.get(digest)
-        if group is None:
-            if len(self.groups) >= MAX_GROUPS:
-                self._give_up_small_groups()
-            group = self.groups[digest] = _Group(key, _Sample(self._most(is_bare=key == ((), None))))
-        group.n_calls += 1
-        before = group.sample.n_chars
-        group.sample.offer(_request_hash(messages), self._shared(messages, head))
-        self.n_chars += group.sample.n_chars - before
-        if self.n_chars > MAX_SAMPLE_CHARS and self.shrunk < SAMPLE_CALLS // MIN_SAMPLE:
-            self.shrunk *= 2
-            for one in self.groups.values():
-                one.sample.shrink(self._most(is_bare=one.is_bare))
-            self.n_chars = sum(one.sample.n_chars for one in self.groups.values())
-
-    def _most(self, *, is_bare: bool) -> int:
-        return (BARE_SAMPLE if is_bare else SAMPLE_CALLS) // self.shrunk
-
-    def _shared(self, messages: tuple[Message, ...], head: int) -> tuple[Message, ...]:
-        """The same request with one copy of each system message, however many requests bring it."""
-        system = messages[:head]
-        if len(self.heads) > MAX_GROUPS:
-            self.heads.clear()
-        return (*self.heads.setdefault(system, system), *messages[head:])
-
-    def _give_up_small_groups(self) -> None:
-        ranked = sorted(self.groups.items(), key=lambda item: (-item[1].n_calls, item[0]))
-        self.groups = dict(ranked[: MAX_GROUPS // 2])
-        self.n_chars = sum(group.sample.n_chars for group in self.groups.values())
-
-
 def find_kinds(
     exchanges: Iterable[Identified], progress: Callable[[str, float | None], None] | None = None
 ) -> RequestKinds:
@@ -239,12 +139,12 @@ def find_kinds(
         The same for the same set of requests, in whatever order and however often each comes (exactly so up to
         MAX_GROUPS groups and MAX_SAMPLE_CHARS characters of samples).
     """
-    finder = _Finder()
+    groups = Groups()
     for row, (_, exchange) in enumerate(exchanges, 1):
-        finder.add(exchange)
+        groups.add(exchange)
         if progress is not None and row % 5_000 == 0:
             progress(f"finding kinds of request ({row:,})", None)
-    found = [kind for group in finder.groups.values() for kind in _divided(group)]
+    found = [kind for group in groups.by_digest.values() for kind in _divided(group)]
     named = kind_names([_identity(kind) for kind in found])
     return RequestKinds(
         RequestKind(name, *_identity(kind), kind.template, kind.n_seen)
@@ -256,7 +156,7 @@ def _identity(kind: RequestKind) -> tuple[tuple[str, ...], str | None, _Turns, s
     return kind.system, kind.output_format, kind.turns, kind.beginning
 
 
-def _divided(group: _Group) -> Iterator[RequestKind]:
+def _divided(group: Group) -> Iterator[RequestKind]:
     requests = group.sample.requests()
     n_head = len(group.key[0])
     paths = divide_by_turns([request[n_head:-1] for request in requests])
@@ -274,7 +174,7 @@ def _divided(group: _Group) -> Iterator[RequestKind]:
 
 
 def _by_beginning(
-    group: _Group, turns: _Turns, members: list[tuple[Message, ...]], n_all: int
+    group: Group, turns: _Turns, members: list[tuple[Message, ...]], n_all: int
 ) -> Iterator[RequestKind]:
     users = {id(request): unix_lines(request[-1][1]) for request in members}
     is_other = group.is_bare and not turns
@@ -286,26 +186,9 @@ def _by_beginning(
         if not own:
             continue
         left = [request for request in left if not users[id(request)].startswith(beginning)]
-        n_seen = round(group.n_calls * len(own) / n_all)
-        yield RequestKind("", *group.key, turns, beginning, find_template(own), max(1, n_seen))
-
-
-@lru_cache(maxsize=1_024)
-def _system(messages: tuple[Message, ...]) -> tuple[str, ...]:
-    return tuple(_CHANGING.sub("<...>", unix_lines(text).strip()) for _, text in messages)
-
-
-@lru_cache(maxsize=1_024)
-def _digest(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _request_hash(messages: Sequence[Message]) -> int:
-    digest = hashlib.blake2b(digest_size=8)
-    for role, text in messages:
-        digest.update(f"{role}\x1f{text}\x1e".encode("utf-8", "surrogatepass"))
-    return int.from_bytes(digest.digest(), "big")
+        n_seen = max(1, round(group.n_calls * len(own) / n_all))
+        if len(own) >= MIN_DIFFERENT or n_seen >= MIN_CALLS:
+            yield RequestKind("", *group.key, turns, beginning, find_template(own), n_seen)
 
 
 def calls_of_kind(
@@ -356,7 +239,3 @@ def _cut(
             messages_template=fixed,
             **exchange.facts,
         )
-
-
-OTHER_KINDS = "calls of other request kinds (left out)"
-"""The note of a report that counts them."""

@@ -29,7 +29,8 @@ from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
-from understudy.serving.handle import Handler, until_gone
+from understudy.serving.forward import Forwarder, until_gone
+from understudy.serving.handle import Handler
 from understudy.serving.metrics import Metrics
 from understudy.serving.origin import check_origin
 from understudy.serving.problems import RequestProblem, problem_response
@@ -96,9 +97,8 @@ class Server:
         """Start and, when the server ends, finish what was accepted."""
         commit = GroupCommit(self.spool)
         recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics)
-        self.handler = Handler(
-            self.settings, self.registry, self.upstreams, self.answerer, recorder, self.keys, self.budgets
-        )
+        forwarder = Forwarder(self.settings, self.upstreams, recorder, self.budgets)
+        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys)
         self.drainer.start()
         loop = asyncio.get_running_loop()
         try:
@@ -112,6 +112,7 @@ class Server:
         finally:
             self.is_ready = False
             forgetting.cancel()
+            await forwarder.finish()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)
             await self.upstreams.close()

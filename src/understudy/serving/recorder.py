@@ -5,51 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.calls.call import Usage
 from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.masking import mask_json
-from understudy.ledger.record import AnsweredBy, CallRecord, new_call_id
-from understudy.runtime.answer import Answer
+from understudy.ledger.record import AnsweredBy, CallRecord
+from understudy.serving.in_work import CallInWork
 from understudy.serving.metrics import Metrics
 from understudy.serving.problems import RequestProblem
-from understudy.serving.registry import ServedTask
 from understudy.serving.settings import LedgerSettings, Mode
 
-__all__ = ["CallInWork", "Recorder"]
+__all__ = ["Recorder", "usage_of_reply"]
 
 _LONGEST_NAME = 200
-
-
-@dataclass(slots=True)
-class CallInWork:
-    """What is known of a call so far; the recorder turns it into a row.
-
-    Attributes
-    ----------
-    id, started_s, time_ms
-        Of the ledger's row; when it began, on the monotonic clock and as Unix time.
-    body
-        The request, if it was JSON.
-    """
-
-    body: Any = None
-    model: str | None = None
-    key_name: str | None = None
-    is_streamed: bool = False
-    task: ServedTask | None = None
-    answer: Answer | None = None
-    is_agreeing: bool | None = None
-    usage: Usage | None = None
-    cost_nanousd: int | None = None
-    teacher_nanousd: int | None = None
-    error: str | None = None
-    id: str = field(default_factory=new_call_id)
-    started_s: float = field(default_factory=time.perf_counter)
-    time_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
 
 class Recorder:
@@ -98,7 +68,7 @@ class Recorder:
             teacher_cost_nanousd=call.teacher_nanousd,
             is_streamed=call.is_streamed,
             is_agreeing=call.is_agreeing,
-            key_name=_name(call.key_name),
+            key_name=_name(None if call.key is None else call.key.name),
             error=_name(call.error),
             **self._texts(call.body, reply),
         )

@@ -33,7 +33,7 @@ class ServedTask:
     model
         The loaded artefact.
     kinds
-        Requests by which it is recognised, the most specific first.
+        Requests by which it is recognised.
     teacher_model
         Who answers what it defers, where the request names the task; ``None`` if unknown.
     teacher_nanousd
@@ -73,7 +73,6 @@ class ServedTask:
         model = load(settings.artefact)
         kinds = [KnownRequest.from_text(text) for text in model.manifest.get("request_kinds", ())]
         kinds = [kind for kind in kinds if kind.is_distinct]
-        kinds.sort(key=lambda kind: -len(kind.prefix) - len(kind.suffix))
         teacher: Mapping[str, Any] = model.manifest.get("teacher") or {}
         measured: Mapping[str, Any] = model.manifest.get("measured") or {}
         return cls(
@@ -133,11 +132,14 @@ class Snapshot:
                 todo="give one a [[task]] name",
             )
         self.tasks = {task.name: task for task in tasks}
-        by_head: dict[Any, list[tuple[KnownRequest, ServedTask]]] = {}
+        by_format: dict[Any, list[tuple[KnownRequest, ServedTask]]] = {}
         for task in tasks:
             for kind in task.kinds:
-                by_head.setdefault(kind.output_format, []).append((kind, task))
-        self._by_format = by_head
+                by_format.setdefault(kind.output_format, []).append((kind, task))
+        for kinds in by_format.values():
+            # The most specific first: a template with more around the input is not hidden by one with less.
+            kinds.sort(key=lambda pair: (-len(pair[0].fixed), -len(pair[0].prefix) - len(pair[0].suffix)))
+        self._by_format = by_format
 
     def find(self, asked: Asked) -> Found | None:
         """The task of a request, or ``None``: named ``understudy/TASK``, or of a known kind."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import UpstreamSettings
@@ -142,6 +143,12 @@ class Upstream:
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
+    def _key(self) -> str | None:
+        try:
+            return self.settings.key()
+        except ConfigError as error:  # it was there at start: a key file in rotation, say
+            raise RequestProblem(502, "upstream_key_missing", "The upstream's key cannot be read.") from error
+
     def _request(
         self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
     ) -> httpx.Request:
@@ -152,7 +159,7 @@ class Upstream:
         if self.settings.is_key_passed:
             if "authorization" in headers:
                 sent["authorization"] = headers["authorization"]
-        elif (key := self.settings.key()) is not None:
+        elif (key := self._key()) is not None:
             sent["authorization"] = f"Bearer {key}"
         return self._client.build_request(method, url, headers=sent, content=body)
 
