@@ -55,7 +55,7 @@ class LinearStudent(Student):
 
     def __init__(
         self,
-        strength: float = 1.0,
+        strength: float = 2.0,
         min_count: int = 2,
         max_features: int = 40_000,
         max_calls: int = 50_000,
@@ -144,7 +144,7 @@ class LinearStudent(Student):
         seen = np.unique(codes)
         if len(seen) == 1:
             bias[seen[0]] = 1.0
-            return block, bias, {"slope": 1.8}
+            return block, bias, {"slope": 1.6}
         from sklearn.svm import LinearSVC
 
         model = LinearSVC(C=self.strength, random_state=self.seed)
@@ -156,7 +156,7 @@ class LinearStudent(Student):
         if len(seen) == 2:
             learnt, offset = np.hstack((-learnt, learnt)), np.array([-offset[0], offset[0]])
         block[:, seen], bias[seen] = learnt, offset
-        return block, bias, {"slope": 1.8}
+        return block, bias, {"slope": 1.6}
 
     def _fit_labels(
         self, matrix: Any, target: Targets, weight: FloatArray
