@@ -13,7 +13,7 @@ from understudy.calls.batch import joined_records
 from understudy.calls.call import Call
 from understudy.calls.chat import ChatExchange
 from understudy.calls.columns import ColumnMap
-from understudy.calls.readers import _batch_side, _check, _exchanges, _find_format, _with_unique_id
+from understudy.calls.readers import batch_side, chat_exchanges, check_files, find_format, with_unique_id
 from understudy.calls.records import Record, json_records
 from understudy.calls.report import LineRefusedError, ReadReport
 from understudy.errors import ConfigError
@@ -44,10 +44,10 @@ def read_exchanges(
     """
     report = ReadReport() if report is None else report
     files = [Path(path) for path in paths]
-    _check(files, format)
+    check_files(files, format)
     columns = ColumnMap.of(mapping)
-    kinds = {path: format or _find_format(path, columns) for path in files}
-    kinds = {path: _batch_side(path) if kind == "batch" else kind for path, kind in kinds.items()}
+    kinds = {path: format or find_format(path, columns) for path in files}
+    kinds = {path: batch_side(path) if kind == "batch" else kind for path, kind in kinds.items()}
     report.formats.update({path.name: kind for path, kind in kinds.items()})
     requests = [path for path in files if kinds[path] == "batch requests"]
     responses = [path for path in files if kinds[path] == "batch responses"]
@@ -63,7 +63,7 @@ def read_exchanges(
         if kinds[path] == "chat":
             yield from exchanges_of(json_records(path), path.name, columns, report)
     if requests:
-        yield from _exchanges(joined_records(requests, responses, report), columns, report)
+        yield from chat_exchanges(joined_records(requests, responses, report), columns, report)
 
 
 def exchanges_of(
@@ -73,7 +73,7 @@ def exchanges_of(
     report: ReadReport,
 ) -> Iterator[Identified]:
     """Exchanges of numbered records, whatever they come from; `name` stands in the report's places."""
-    return _exchanges(((name, number, record) for number, record in records), columns, report)
+    return chat_exchanges(((name, number, record) for number, record in records), columns, report)
 
 
 def with_unique_ids(calls: Iterable[Call], report: ReadReport) -> Iterator[Call]:
@@ -81,4 +81,4 @@ def with_unique_ids(calls: Iterable[Call], report: ReadReport) -> Iterator[Call]
     seen: dict[int, int] = {}
     for call in calls:
         report.n_calls += 1
-        yield _with_unique_id(call, seen, report)
+        yield with_unique_id(call, seen, report)

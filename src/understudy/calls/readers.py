@@ -24,7 +24,15 @@ from understudy.calls.tabular import csv_records, parquet_records, typed_cells
 from understudy.calls.template import SAMPLE_CALLS, find_template
 from understudy.errors import ConfigError, DataError
 
-__all__ = ["FORMATS", "read_calls"]
+__all__ = [
+    "FORMATS",
+    "batch_side",
+    "chat_exchanges",
+    "check_files",
+    "find_format",
+    "read_calls",
+    "with_unique_id",
+]
 
 FORMATS: Final = ("plain", "chat", "batch", "csv", "parquet")
 """What ``--format`` takes; without it the format is found from the file's name and first records."""
@@ -68,12 +76,12 @@ def read_calls(
     """
     report = ReadReport() if report is None else report
     files = [Path(path) for path in paths]
-    _check(files, format)
+    check_files(files, format)
     columns = ColumnMap.of(mapping)
     seen: dict[int, int] = {}
     for call in _calls(files, columns, format, report):
         report.n_calls += 1
-        yield _with_unique_id(call, seen, report)
+        yield with_unique_id(call, seen, report)
     if report.columns:
         columns.check_all_seen(list(report.columns))
     if not report.n_calls:
@@ -82,7 +90,14 @@ def read_calls(
         )
 
 
-def _check(files: Sequence[Path], format_name: str | None) -> None:
+def check_files(files: Sequence[Path], format_name: str | None) -> None:
+    """Refuse paths and formats that cannot be read.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing, a folder, or the format is unknown.
+    """
     if not files:
         raise ConfigError("no file of calls was given", todo="give one or more paths")
     for path in files:
@@ -116,7 +131,8 @@ def _what_to_do(report: ReadReport) -> str:
     return "see the accepted formats in docs/calls.md"
 
 
-def _with_unique_id(call: Call, seen: dict[int, int], report: ReadReport) -> Call:
+def with_unique_id(call: Call, seen: dict[int, int], report: ReadReport) -> Call:
+    """The call with an id that has not come before."""
     # 64-bit hashes instead of the texts: what stays in memory must not grow with long ids.
     key = hash(call.id)
     count = seen.get(key, 0) + 1
@@ -134,8 +150,8 @@ def _with_unique_id(call: Call, seen: dict[int, int], report: ReadReport) -> Cal
 def _calls(
     files: Sequence[Path], columns: ColumnMap, format_name: str | None, report: ReadReport
 ) -> Iterator[Call]:
-    kinds = {path: format_name or _find_format(path, columns) for path in files}
-    kinds = {path: _batch_side(path) if kind == "batch" else kind for path, kind in kinds.items()}
+    kinds = {path: format_name or find_format(path, columns) for path in files}
+    kinds = {path: batch_side(path) if kind == "batch" else kind for path, kind in kinds.items()}
     report.formats.update({path.name: kind for path, kind in kinds.items()})
     requests = [path for path in files if kinds[path] == "batch requests"]
     responses = [path for path in files if kinds[path] == "batch responses"]
@@ -158,7 +174,8 @@ def _calls(
         yield from _chat_calls(itertools.chain.from_iterable(chats), columns, report)
 
 
-def _find_format(path: Path, columns: ColumnMap) -> str:
+def find_format(path: Path, columns: ColumnMap) -> str:
+    """One of :data:`FORMATS`, from the file's name and first records."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".parquet" in suffixes or ".pq" in suffixes:
         return "parquet"
@@ -174,7 +191,8 @@ def _find_format(path: Path, columns: ColumnMap) -> str:
     return "plain"
 
 
-def _batch_side(path: Path) -> str:
+def batch_side(path: Path) -> str:
+    """``batch requests`` or ``batch responses``."""
     for _, record in itertools.islice(json_records(path), _PROBE_RECORDS):
         if isinstance(record, dict):
             return "batch requests" if is_batch_request(record) else "batch responses"
@@ -203,7 +221,7 @@ def _plain_calls(
 
 
 def _chat_calls(records: Iterator[Placed], columns: ColumnMap, report: ReadReport) -> Iterator[Call]:
-    exchanges = _exchanges(records, columns, report)
+    exchanges = chat_exchanges(records, columns, report)
     head = list(itertools.islice(exchanges, SAMPLE_CALLS))
     template = find_template([exchange.messages for _, exchange in head])
     known: dict[str, str] = {}
@@ -227,9 +245,10 @@ def _chat_calls(records: Iterator[Placed], columns: ColumnMap, report: ReadRepor
         )
 
 
-def _exchanges(
+def chat_exchanges(
     records: Iterator[Placed], columns: ColumnMap, report: ReadReport
 ) -> Iterator[tuple[str, ChatExchange]]:
+    """Read chat records; what is none is counted."""
     for name, number, record in records:
         report.n_lines += 1
         if isinstance(record, LineRefusedError):

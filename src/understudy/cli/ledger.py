@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ledger_group"]
 
-_URL_HELP = "URL is a SQLite file (ledger.db), sqlite:/// or postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 _DAY_MS = 86_400_000
 
 
 @click.group("ledger")
 def ledger_group() -> None:
     r"""Add up a ledger, take texts out of it, or forget them.
+
+    URL is a SQLite file (ledger.db), sqlite:///ledger.db, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE.
 
     \b
     Example:
@@ -124,9 +125,9 @@ def forget_command(url: str, older_than_days: float, is_json: bool) -> None:
     """
     from understudy.ledger.retention import forget_texts
 
-    before_ms = int(time.time() * 1000 - older_than_days * _DAY_MS)
+    before_ms = max(0, int(time.time() * 1000 - older_than_days * _DAY_MS))
     with _opened(url) as ledger:
-        count = forget_texts(ledger, max(0, before_ms))
+        count = forget_texts(ledger, before_ms)
     if is_json:
         click.echo(json.dumps({"forgotten": count, "older_than_ms": before_ms}, indent=1))
         return

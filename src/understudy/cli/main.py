@@ -26,6 +26,7 @@ _COMMANDS = {
         "Find the tasks in a mixed log or ledger, and what they cost.",
     ),
     "ledger": ("understudy.cli.ledger:ledger_group", "Add up a ledger, take texts out, or forget them."),
+    "label": ("understudy.cli.label:label_command", "Have a large model label inputs, within a budget."),
     "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
 }
 
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None) -> Any:
         error.show()
         sys.exit(2)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("understudy: interrupted; the same command goes on from the last finished rung", err=True)
+        click.echo("understudy: interrupted; the same command goes on where it was", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`): not an error of ours; stdout must not be flushed again at exit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -64,8 +65,10 @@ def tasks_command(
         survey = survey_kinds(again, kinds, price, progress)
     if not survey.n_calls:
         raise _no_requests(logs, report)
+    report.n_calls = survey.n_calls
     if is_json:
-        found = {"read": report.to_dict(), **survey.to_dict()}
+        read = {key: value for key, value in report.to_dict().items() if key != "templates"}
+        found = {"read": read, **survey.to_dict()}
         click.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
     show_survey(survey, report, logs)
@@ -86,15 +89,17 @@ def _exchanges(
 
 
 def _no_requests(logs: Sequence[str], report: ReadReport) -> Exception:
+    from understudy.dataset.ledger_log import is_ledger
     from understudy.errors import DataError
 
+    files = [shlex.quote(log) for log in logs if not is_ledger(log)]
     formats = ", ".join(f"{name} ({kind})" for name, kind in report.formats.items())
     refused = "; ".join(f"{one.count:,} x {reason}" for reason, one in sorted(report.refused.items()))
     return DataError(
         "there are no full requests in the log, so there are no request templates to find",
         given=f"{formats}{'; refused: ' + refused if refused else ''}",
-        todo=f"for inputs and outputs of one task use `understudy inspect {logs[0]}`; full requests (messages "
-        "and answer) are described in docs/calls.md",
+        todo=f"for inputs and outputs of one task use `understudy inspect {files[0] if files else 'LOG'}`; full "
+        "requests (messages and answer) are described in docs/calls.md",
     )
 
 
@@ -116,8 +121,11 @@ def show_survey(
     console.print()
     if survey.kinds:
         console.print(_table(survey))
-    for line in _explained(survey, logs):
+    for line in _explained(survey):
         console.print(line)
+    if command := _next_command(survey, logs):
+        # Not wrapped, so that it can be pasted.
+        console.print(Text(f"\nNext: {command}"), soft_wrap=True)
 
 
 def _count(count: int, word: str) -> str:
@@ -213,7 +221,7 @@ def _saving(one: KindSurvey, month_factor: float | None) -> str:
     return f"up to {format_usd(one.spend.known_usd * (month_factor or 1.0))}"
 
 
-def _explained(survey: Survey, logs: Sequence[str]) -> Iterator[Any]:
+def _explained(survey: Survey) -> Iterator[Any]:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -240,11 +248,18 @@ def _explained(survey: Survey, logs: Sequence[str]) -> Iterator[Any]:
             Text("Other: requests that no other request resembles, such as a person's chat.", style="dim"),
             (0, 2),
         )
-    if learnable:
-        from understudy.dataset.ledger_log import is_ledger
 
-        kind = learnable[0].kind
-        assert kind is not None
-        words = [f"--from-ledger {log}" if is_ledger(log) else log for log in logs]
-        command = f"understudy learn {' '.join(words)} --request-kind {kind.name}"
-        yield Text(f"\nNext: {command}")
+
+def _next_command(survey: Survey, logs: Sequence[str]) -> str | None:
+    """How to learn the kind that costs most among those that can be learnt."""
+    from understudy.dataset.ledger_log import is_ledger
+
+    for one in survey.kinds:
+        if one.kind is not None and one.is_learnable and not one.calls_missing:
+            words = []
+            for log in logs:
+                # A URL may hold a password.
+                shown = "URL" if "://" in log else shlex.quote(log)
+                words.append(f"--from-ledger {shown}" if is_ledger(log) else shown)
+            return f"understudy learn {' '.join(words)} --request-kind {one.kind.name}"
+    return None

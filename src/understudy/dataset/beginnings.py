@@ -93,23 +93,24 @@ def divide_by_beginning(users: Sequence[str], start: str = "", depth: int = 0) -
     """Beginnings longer than `start` that divide requests which all begin with it; empty if nothing does."""
     at = len(start)
     lines = Counter(line for user in users if (line := _line(user, at)) is not None)
-    large = _covering(lines, len(users))
-    if len(large) == 1 and depth < _MAX_DEPTH:
-        inside = [user for user in users if user.startswith(large[0], at)]
-        return divide_by_beginning(inside, start + large[0], depth + 1)
-    if not _divides(large):
-        heads = Counter(head for user in users if (head := _colon_head(user, at)))
-        large = _covering(heads, len(users))
-    return [start + head for head in large] if _divides(large) else []
+    for line, count in lines.most_common(1):
+        if count >= max(MIN_SHARED, _COVERED * len(users)) and depth < _MAX_DEPTH:
+            return _inside(users, start, line, depth)
+    large = {line for line, count in lines.items() if count >= MIN_SHARED and _own_words(line) >= _MIN_WORDS}
+    rest = Counter(
+        head for user in users if _line(user, at) not in large and (head := _colon_head(user, at)) is not None
+    )
+    heads = {head for head, count in rest.items() if count >= MIN_SHARED and _own_words(head) >= _MIN_WORDS}
+    n_covered = sum(lines[line] for line in large) + sum(rest[head] for head in heads)
+    if len(large) + len(heads) < 2 or n_covered < _COVERED * len(users):
+        return []
+    deeper = [more for line in sorted(large) for more in _inside(users, start, line, depth)]
+    return sorted({start + head for head in large | heads} | set(deeper))
 
 
-def _covering(counts: Counter[str], n_all: int) -> list[str]:
-    large = sorted(head for head, count in counts.items() if count >= MIN_SHARED)
-    return large if sum(counts[head] for head in large) >= _COVERED * n_all else []
-
-
-def _divides(heads: Sequence[str]) -> bool:
-    return len(heads) > 1 and all(_own_words(head) >= _MIN_WORDS for head in heads)
+def _inside(users: Sequence[str], start: str, line: str, depth: int) -> list[str]:
+    own = [user for user in users if user.startswith(line, len(start))]
+    return divide_by_beginning(own, start + line, depth + 1) if depth < _MAX_DEPTH else []
 
 
 def _own_words(line: str) -> int:

@@ -19,7 +19,12 @@ __all__ = ["kind_names"]
 
 _SLUG_CHARS = 20
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
-_ROLE = re.compile(r"(?:you are|you're|act as|you will act as)\s+(?:an?\s+|the\s+)?", re.IGNORECASE)
+_ROLE = re.compile(
+    r"(?:you are|you're|you work (?:as|at|for|in)|act as|you will act as)\s+(?:an?\s+|the\s+)?", re.IGNORECASE
+)
+_LEAD = re.compile(
+    r"(?:your (?:task|job) is to|you (?:will|must|should|have to|need to)|please)\s+", re.IGNORECASE
+)
 _LOOSE_ENDS = frozenset("a an and as at by for from if in into is of on or that the to with".split())
 _HASH_DIGITS, _MORE_DIGITS = 4, 12
 
@@ -59,7 +64,9 @@ def _first_words(text: str) -> str:
     """The first words that say what to do: "You are a helpful assistant." says nothing if more follows."""
     sentences = [one for one in _SENTENCE.split(text.strip()) if one.strip()]
     telling = [one for one in sentences if not _ROLE.match(one)]
-    return _words(telling[0] if telling else _ROLE.sub("", sentences[0] if sentences else "", count=1))
+    if telling:
+        return _words(_LEAD.sub("", telling[0], count=1) if _LEAD.match(telling[0]) else telling[0])
+    return _words(_ROLE.sub("", sentences[0], count=1) if sentences else "")
 
 
 def _words(text: str) -> str:

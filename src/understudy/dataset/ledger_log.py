@@ -61,7 +61,7 @@ def ledger_exchanges(url: str | Path, report: ReadReport) -> Iterator[Identified
 
     counts = ExportCounts()
     with _opened(url) as ledger:
-        report.formats[ledger.shown_url.rsplit("/", 1)[-1]] = "ledger"
+        report.formats[ledger.shown_url.split("?")[0].rsplit("/", 1)[-1]] = "ledger"
         records = enumerate(export_calls(ledger, counts=counts), 1)
         yield from exchanges_of(records, "ledger", ColumnMap.of(None), report)
         _note(counts, report)

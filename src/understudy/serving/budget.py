@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from understudy.serving.money import usd_to_nano
+from understudy.economics.nano import usd_to_nano
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import KeySettings
 

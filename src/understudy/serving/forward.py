@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from understudy.calls.call import Usage
+from understudy.economics.nano import listed_nano_price
 from understudy.serving.budget import Budgets
 from understudy.serving.compare import agrees
 from understudy.serving.in_work import CallInWork, reply_headers
-from understudy.serving.money import call_nanousd, listed_price
 from understudy.serving.problems import RequestProblem
 from understudy.serving.recorder import Recorder, usage_of_reply
 from understudy.serving.relay import StreamNotes, events_of, reply_json
@@ -113,8 +113,10 @@ class Forwarder:
         call.usage = usage
         if forwarded.reply.status_code < 400:
             named = said.get("model") if isinstance(said, Mapping) else None
-            price = forwarded.upstream.price or listed_price(named or call.model) or listed_price(call.model)
-            call.cost_nanousd = call.teacher_nanousd = call_nanousd(price, usage)
+            listed = listed_nano_price(named or call.model) or listed_nano_price(call.model)
+            price = forwarded.upstream.price or listed
+            call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
+            call.teacher_nanousd = call.cost_nanousd
             self.budgets.spend(None if call.key is None else call.key.name, call.cost_nanousd)
         is_compared = self.settings.mode == "shadow" and said is not None
         if is_compared and call.task is not None and call.answer is not None:

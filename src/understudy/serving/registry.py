@@ -11,9 +11,9 @@ from typing import Any
 
 from understudy.calls.call import InputParts
 from understudy.calls.known_request import KnownRequest
+from understudy.economics.nano import usd_to_nano
 from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.runtime.answer import Understudy, load
-from understudy.serving.money import usd_to_nano
 from understudy.serving.requests import Asked
 from understudy.serving.settings import TaskSettings
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from understudy.economics.nano import NanoPrice
 from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
 from understudy.serving.problems import RequestProblem
@@ -72,7 +73,8 @@ class Upstream:
 
     def __init__(self, settings: UpstreamSettings, breaker: Breaker | None = None) -> None:
         self.settings = settings
-        self.price = settings.teacher_price()
+        price = settings.teacher_price()
+        self.price = None if price is None else NanoPrice(price)
         self.breaker = breaker or Breaker()
         self._base = httpx.URL(settings.url.rstrip("/"))
         limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from understudy.economics.nano import NanoPrice
 from understudy.errors import ConfigError
-from understudy.teachers.budget import Budget, NanoPrice
+from understudy.teachers.budget import Budget
 from understudy.teachers.cache import CachedAnswer, LabelCache, answer_key
 from understudy.teachers.limiter import Limiter
 from understudy.teachers.rate_limits import RateLimits
@@ -116,7 +117,7 @@ class Asker:
             await twin  # the same question is being asked: its answer will be in the cache, or it failed
         if (known := self.cache.get(key)) is not None:
             self.tally.n_cached += 1
-            return known
+            return known if known.cost_nanousd is not None else self._priced(known)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._n_under_way[key] = done
         try:
@@ -130,6 +131,11 @@ class Asker:
         finally:
             del self._n_under_way[key]
             done.set_result(None)
+
+    def _priced(self, answer: CachedAnswer) -> CachedAnswer:
+        """An answer whose price was not known when it came."""
+        cost = None if self.price is None else self.price.cost_nanousd(answer.reply.usage)
+        return CachedAnswer(answer.reply, cost)
 
     async def _ask_anew(self, key: bytes, body: Mapping[str, Any]) -> CachedAnswer:
         size_bytes = len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
@@ -215,14 +221,15 @@ class Asker:
         self.tally.failed_in_a_row += 1
         is_first = not self.tally.n_answered
         if error.is_same_for_all:
+            self.stop.because(error.word)
             if is_first and error.word.startswith("http_"):
                 raise ConfigError(
                     "the teacher refuses all requests",
                     given=f"{error.word} from {self.teacher.address}, model {self.teacher.model}",
                     todo="check the key (--key-env), --teacher and --model",
                 ) from error
-            self.stop.because(error.word)
         elif is_first and not error.is_passing and self.tally.failed_in_a_row >= _MOST_REFUSED_AT_START:
+            self.stop.because(error.word)
             raise ConfigError(
                 f"the teacher refused the first {self.tally.failed_in_a_row} requests",
                 given=f"{error.word} from {self.teacher.address}, model {self.teacher.model}",

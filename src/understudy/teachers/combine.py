@@ -68,31 +68,42 @@ def _key(of: Field, value: Any) -> Any:
 
 @dataclass
 class _Votes:
-    """Answers to one field: per row and teacher an index into `values`, or -1 for none that fits."""
+    """Answers to one field: per row and teacher an index into `values`, or -1 for none that fits.
+
+    Values that differ only as text does (in white space, say) are kept apart, so that a row gets one of its own,
+    but count as the same answer: `classes` holds, per value, the index of the first that is equal to it.
+    """
 
     of: Field
     values: list[Any] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
     rows: list[tuple[int, ...]] = field(default_factory=list)
     known: dict[Any, int] = field(default_factory=dict)
+    first: dict[Any, int] = field(default_factory=dict)
 
     def add(self, answers: Sequence[Any]) -> None:
         """One row."""
         self.rows.append(tuple(-1 if answer is UNKNOWN else self._index(answer) for answer in answers))
 
     def _index(self, answer: Any) -> int:
-        key = _key(self.of, answer)
-        if key not in self.known:
-            self.known[key] = len(self.values)
+        exact = (type(answer).__name__, answer)
+        if exact not in self.known:
+            at = self.known[exact] = len(self.values)
             self.values.append(answer)
-        return self.known[key]
+            self.classes.append(self.first.setdefault(_key(self.of, answer), at))
+        return self.known[exact]
 
     def majority(self) -> list[int]:
         """Per row the index said most often, -1 without any; ties to the first teacher that says one of them."""
         out = []
         for row in self.rows:
-            counts = Counter(at for at in row if at >= 0)
+            counts = Counter(self.classes[at] for at in row if at >= 0)
+            if not counts:
+                out.append(-1)
+                continue
             # max() keeps the first of equals, and a Counter keeps the order in which teachers speak.
-            out.append(max(counts, key=lambda at: counts[at]) if counts else -1)
+            best = max(counts, key=lambda one: counts[one])
+            out.append(next(at for at in row if at >= 0 and self.classes[at] == best))
         return out
 
     def agreement(self, chosen: Sequence[int], n_teachers: int) -> tuple[float | None, ...]:
@@ -100,7 +111,9 @@ class _Votes:
         shares: list[float | None] = []
         for teacher in range(n_teachers):
             hits = [
-                row[teacher] == at for row, at in zip(self.rows, chosen, strict=True) if row[teacher] >= 0
+                self.classes[row[teacher]] == self.classes[at]
+                for row, at in zip(self.rows, chosen, strict=True)
+                if row[teacher] >= 0
             ]
             shares.append(sum(hits) / len(hits) if hits else None)
         return tuple(shares)
@@ -172,8 +185,10 @@ def _dawid_skene(votes: _Votes, n_teachers: int) -> tuple[dict[int, int], tuple[
         # Of pandas, about how crowd-kit calls it: nothing that a user could change.
         warnings.simplefilter("ignore")
         try:
-            import pandas as pd
-            from crowdkit.aggregation import DawidSkene
+            import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+            from crowdkit.aggregation import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
+                DawidSkene,
+            )
         except ImportError:
             return None
         said = [

@@ -44,7 +44,8 @@ def read_key(url: str, key_env: str | None) -> str | None:
     Parameters
     ----------
     url
-        Whose key; without `key_env`, ``OPENAI_API_KEY`` is sent to api.openai.com only.
+        Whose key; without `key_env`, ``OPENAI_API_KEY`` is sent to api.openai.com only; ``-`` for
+        no key.
     key_env
         Name of the variable, or ``None``.
 
@@ -54,6 +55,8 @@ def read_key(url: str, key_env: str | None) -> str | None:
         If the variable is not set, or holds what no header can.
     """
     name = key_env
+    if name == "-":
+        return None
     if name is None:
         if httpx.URL(url).host != _OPENAI:
             return None

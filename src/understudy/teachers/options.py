@@ -23,7 +23,8 @@ class TeacherOptions:
     model
         The model's name.
     key_env
-        Name of the environment variable with the key; ``None``: ``OPENAI_API_KEY`` for api.openai.com, else none.
+        Name of the environment variable with the key; ``None``: ``OPENAI_API_KEY`` for api.openai.com, else none;
+        ``-``: none.
     price
         ``0.002`` dollars a call or ``0.15/0.60`` per million tokens; ``None``: the model's list price, if known.
     """

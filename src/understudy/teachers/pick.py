@@ -12,8 +12,9 @@ and likes odd texts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
-def student_confidence(folder: Path, inputs: Sequence[str | dict[str, str]]) -> F64:
+def student_confidence(folder: Path, inputs: Sequence[str | Mapping[str, Any]]) -> F64:
     """How sure an artefact is of each input, shape (n,), in [0, 1].
 
     Raises

@@ -88,9 +88,14 @@ class Receipt:
 
     @property
     def n_missing(self) -> int:
-        """Questions and lines that a complete run would have answered."""
-        lines, calls = self.facts["lines"], [teacher["calls"] for teacher in self.facts["teachers"]]
-        return int(lines["refused"] + sum(call["failed"] + call["not_asked"] for call in calls))
+        """Questions without an answer."""
+        calls = [teacher["calls"] for teacher in self.facts["teachers"]]
+        return sum(int(call["failed"] + call["not_asked"]) for call in calls)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every line was an input, and every question was answered."""
+        return not self.n_missing and not self.facts["lines"]["refused"]
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
@@ -106,10 +111,21 @@ class Receipt:
             name: sum(call[name] for call in calls) for name in ("answered", "cached", "failed", "retries")
         }
         out = [
-            f"{lines['labelled']:,} labelled, {lines['failed']:,} failed, {lines['not_asked']:,} not asked, "
-            f"{lines['refused']:,} refused, {lines['off_schema']:,} off-schema",
-            f"calls: {total['answered']:,} new, {total['cached']:,} from the cache, {total['failed']:,} failed, "
-            f"{total['retries']:,} retries, in {format_duration(self.facts['wall_s'])}",
+            ", ".join(
+                f"{lines[name.replace('-', '_').replace(' ', '_')]:,} {name}"
+                for name in ("labelled", "failed", "not asked", "refused", "off-schema")
+            ),
+            "calls: "
+            + ", ".join(
+                f"{total[key]:,} {name}"
+                for key, name in (
+                    ("answered", "new"),
+                    ("cached", "from the cache"),
+                    ("failed", "failed"),
+                    ("retries", "retries"),
+                )
+            )
+            + f", in {format_duration(self.facts['wall_s'])}",
         ]
         if not total["answered"] and total["cached"] and not total["failed"]:
             out.append("cost: $0; every answer was in the cache")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.calls.call import Usage
-from understudy.teachers.budget import NANO
+from understudy.economics.nano import NANO
 
 __all__ = ["Tally", "usd"]
 
