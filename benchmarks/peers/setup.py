@@ -24,7 +24,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     # skops writes the pipeline that model2vec serves without torch.
     "model2vec": ("model2vec[distill,train]==0.10.0", "scikit-learn", "skops"),
     "setfit": ("setfit==1.2.0",),
-    "litellm": ("litellm[proxy]==1.110.2",),
+    "litellm": ("litellm[proxy]==1.106.12",),
 }
 
 
