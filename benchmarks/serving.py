@@ -120,11 +120,13 @@ def running(
                 break
             except OSError:
                 if process.poll() is not None or time.perf_counter() - start > 120:
-                    raise SystemExit(f"a server did not start; see {folder / 'server.log'}") from None
+                    said = (folder / "server.log").read_text(encoding="utf-8", errors="replace")
+                    raise SystemExit(f"a server did not start: {said[-2_000:]}") from None
                 time.sleep(0.02)
         yield process, time.perf_counter() - start
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -198,7 +200,8 @@ def litellm_command(folder: Path, upstream: int, port: int) -> list[str] | None:
     config.write_text(
         "model_list:\n  - model_name: gpt-4o-mini\n    litellm_params:\n      model: openai/gpt-4o-mini\n"
         f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: none\n"
-        "litellm_settings:\n  telemetry: false\n",
+        "litellm_settings:\n  telemetry: false\n"
+        "general_settings:\n  dangerously_permit_weak_or_unset_master_key: true\n",
         encoding="utf-8",
     )
     return [
