@@ -69,6 +69,7 @@ def test_a_slow_upstream_times_out(plain_artefact: Path, upstream: Upstream, ser
     reply = ask(served, UNSURE)
     assert reply.status_code == 504
     assert reply.json()["error"]["code"] == "upstream_timeout"
+    assert [row.cost_nanousd for row in served.rows()] == [None]  # it may have been answered, and billed
     assert ask(served, SURE).headers["x-understudy-answered-by"] == "student"
 
 
@@ -77,6 +78,7 @@ def test_unsure_calls_fail_or_are_answered_uncertified(plain_artefact: Path, ser
     failing = serve(plain_artefact, upstream=gone)
     reply = ask(failing, UNSURE)
     assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_unreachable")
+    assert [row.cost_nanousd for row in failing.rows()] == [0]
     answering = serve(plain_artefact, upstream=gone, when_alone="answer")
     reply = ask(answering, UNSURE)
     assert reply.status_code == 200

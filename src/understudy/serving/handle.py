@@ -28,6 +28,15 @@ __all__ = ["Handler"]
 
 _JSON_PATHS = ("chat/completions", "responses", "completions", "embeddings")
 _NO_GUESS = (401, 402, 403, 499)
+_NEVER_SENT = (
+    "insufficient_quota",
+    "model_not_found",
+    "nobody_to_ask",
+    "teacher_unknown",
+    "upstream_key_missing",
+    "upstream_unavailable",
+    "upstream_unreachable",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class Handler:
             guess = await self._guess(call, problem)
             if guess is not None:
                 return guess
+            if problem.code in _NEVER_SENT:
+                call.cost_nanousd = 0  # known: nothing reached anybody who could bill it
             await self.forwarder.fail(call, problem.code, problem.status)
             raise
         return await self.forwarder.reply(request, call, forwarded)
