@@ -264,6 +264,7 @@ def test_settings_from_a_file(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[server]\nporrt = 1", "porrt"),
+        ('[server]\nport = 99999\n[[task]]\nartefact = "a"', "65,535"),
         ("[srever]\n", "srever"),
         ('[upstream]\nurl = "ftp://x"', "http"),
         ('[upstream]\nurl = "http://x"\n[server]\nhost = "0.0.0.0"', "keys"),

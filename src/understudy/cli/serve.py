@@ -46,7 +46,9 @@ def serve_command(artefacts: tuple[Path, ...], workers: int, store_texts: bool, 
     """
     import uvicorn
 
+    from understudy.ledger.database import Ledger
     from understudy.runtime.artefact import read_manifest
+    from understudy.serving.app import Server, make_app
     from understudy.serving.worker import OPTIONS_VARIABLE, settings_of
 
     options = {
@@ -71,9 +73,16 @@ def serve_command(artefacts: tuple[Path, ...], workers: int, store_texts: bool, 
     click.echo(f"ledger    {settings.ledger.url.split('@')[-1]}", err=True)
     click.echo(f"listening on http://{settings.host}:{settings.port}/v1  (mode {settings.mode})", err=True)
     os.environ[OPTIONS_VARIABLE] = json.dumps(options)
+    # Made here where one process serves, so that what cannot be opened is told as any other mistake; workers are
+    # started anew and make their own, once the ledger has been seen to open.
+    if workers == 1:
+        app: Any = make_app(Server(settings))
+    else:
+        Ledger.open(settings.ledger.url, is_lazy=settings.ledger.is_remote).close()
+        app = "understudy.serving.worker:create_app"
     uvicorn.run(
-        "understudy.serving.worker:create_app",
-        factory=True,
+        app,
+        factory=workers > 1,
         host=settings.host,
         port=settings.port,
         workers=workers,

@@ -18,7 +18,7 @@ from understudy.serving.registry import ServedTask
 __all__ = ["Answerer", "best_guess"]
 
 _QUICK_SECONDS = 3e-4
-"""Below this a hand-over to a thread costs about as much as the answer."""
+"""Quicker students are not worth a hand-over to a thread; a round figure, not yet tuned by measurement."""
 _QUICK_CHARS = 4_000
 
 

@@ -232,6 +232,8 @@ class ServeSettings:
             raise ConfigError("an unknown mode", given=self.mode, todo="one of serve, shadow, record")
         if self.when_alone not in ("fail", "answer"):
             raise ConfigError("when_alone is unknown", given=self.when_alone, todo="fail or answer")
+        if not 0 < self.port < 65_536:
+            raise ConfigError("a port lies between 1 and 65,535", given=str(self.port))
         if not self.tasks and self.upstream is None:
             raise ConfigError(
                 "there is nothing to serve", todo="give an artefact, an upstream (--upstream URL), or both"

@@ -192,7 +192,8 @@ def prefers_hidden(
 ) -> bool:
     """Whether a hidden layer loses less than linear heads on a held-out quarter of (at most 20,000) rows.
 
-    Below 4,000 rows it is not asked: on five data sets linear heads were as good or better there. Losses are
+    Below 4,000 rows it is not asked: on four data sets neither was clearly better there
+    (docs/decisions/0003-encoder-students.md). Losses are
     taken at each head's best temperature, as probabilities are calibrated later anyway.
     """
     if len(features) < _LEAST_ROWS:
