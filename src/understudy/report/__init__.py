@@ -1,1 +1,1 @@
-"""The report, the console summary and the model card of a run. Package data: ``style.css``, ``script.js``."""
+"""The report, the console summary and the model card of a run. Package data: ``script.js``."""

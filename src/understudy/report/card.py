@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from understudy.report.markup import clean
+from understudy.drawing.markup import clean
 from understudy.report.reading import Facts, number, part, rows, share, text, texts
 from understudy.report.section_data import base_words
 from understudy.report.summary import Summary, deferred_words, summarise

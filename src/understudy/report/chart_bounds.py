@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.certify.certification import percent_at_least
-from understudy.report.axes import Scale, fit_linear
-from understudy.report.drawing import dot, share_tick, svg, text_at, text_width
-from understudy.report.markup import Html, join, tag
+from understudy.drawing.axes import Scale, fit_linear
+from understudy.drawing.markup import Html, join, tag
+from understudy.drawing.svg import dot, share_tick, svg, text_at, text_width
 from understudy.units import format_share
 
 __all__ = ["Bound", "draw_bounds"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.report.axes import Scale
-from understudy.report.drawing import NARROW, Plot, dot, path, svg, text_at
-from understudy.report.markup import Html, join, tag
+from understudy.drawing.axes import Scale
+from understudy.drawing.markup import Html, join, tag
+from understudy.drawing.svg import NARROW, Plot, dot, path, svg, text_at
 from understudy.units import format_count, format_share
 
 __all__ = ["Bin", "draw_calibration"]

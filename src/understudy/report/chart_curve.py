@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from understudy.report.axes import fit_linear, fit_log
-from understudy.report.drawing import Plot, area, axes, compact, dot, path, share_tick, svg, text_at
-from understudy.report.markup import EMPTY, Html, join
+from understudy.drawing.axes import fit_linear, fit_log
+from understudy.drawing.markup import EMPTY, Html, join
+from understudy.drawing.svg import Plot, area, axes, compact, dot, path, share_tick, svg, text_at
 from understudy.units import format_count, format_share
 
 __all__ = ["Curve", "draw_curve"]

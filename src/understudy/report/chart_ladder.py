@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from understudy.report.axes import Scale, fit_linear, fit_log
-from understudy.report.drawing import Labels, Plot, axes, dot, path, share_tick, svg, usd_tick
-from understudy.report.markup import Html, join, tag
+from understudy.drawing.axes import Scale, fit_linear, fit_log
+from understudy.drawing.markup import Html, join, tag
+from understudy.drawing.svg import Labels, Plot, axes, dot, path, share_tick, svg, usd_tick
 from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.summary import members_of
 from understudy.units import format_duration, format_share, format_usd

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.report.axes import Scale, fit_linear
-from understudy.report.drawing import (
+from understudy.drawing.axes import Scale, fit_linear
+from understudy.drawing.markup import EMPTY, Html, join, tag
+from understudy.drawing.svg import (
     Plot,
     axes,
     dot,
@@ -18,7 +19,6 @@ from understudy.report.drawing import (
     text_at,
     text_width,
 )
-from understudy.report.markup import EMPTY, Html, join, tag
 from understudy.units import format_share
 
 __all__ = ["Line", "draw_risk", "thin"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from understudy.report.axes import fit_log
-from understudy.report.drawing import Labels, Plot, axes, compact, dot, path, svg, text_at, usd_tick
-from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.drawing.axes import fit_log
+from understudy.drawing.markup import EMPTY, Html, join, tag
+from understudy.drawing.svg import Labels, Plot, axes, compact, dot, path, svg, text_at, usd_tick
 from understudy.units import format_count, format_usd
 
 __all__ = ["draw_volume"]

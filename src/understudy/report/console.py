@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from understudy.drawing.markup import clean
 from understudy.report.live import LiveLadder
-from understudy.report.markup import clean
 from understudy.report.plan import print_plan
 from understudy.report.reading import Facts, number, part, plural, rows, text, texts
 from understudy.report.section_ladder import accuracy_of

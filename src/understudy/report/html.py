@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib.resources import files
 
 from understudy._version import __version__
+from understudy.drawing.markup import Html, foreign, json_script, tag
+from understudy.drawing.style import style_sheet
 from understudy.report.layout import ICONS, Section, section
-from understudy.report.markup import Html, foreign, json_script, tag
 from understudy.report.reading import Facts, rows
 from understudy.report.section_certificate import certificate_section
 from understudy.report.section_cost import cost_section, receipt_section
@@ -100,7 +101,7 @@ def _head(title: str) -> Html:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"understudy {__version__}"),
         tag("title", title),
-        Html(f"<style>{_asset('style.css')}</style>"),
+        Html(f"<style>{style_sheet()}</style>"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from understudy.report.markup import EMPTY, Html, esc, join, tag
+from understudy.drawing.markup import EMPTY, Html, esc, join, tag
 
 __all__ = ["ICONS", "Section", "badge", "fold", "listed", "note", "paragraph", "section", "switch", "tile"]
 

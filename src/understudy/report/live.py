@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from understudy.report.markup import clean
+from understudy.drawing.markup import clean
 from understudy.units import format_duration
 
 __all__ = ["LiveLadder"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from understudy.report.markup import clean
+from understudy.drawing.markup import clean
 from understudy.units import format_duration
 
 if TYPE_CHECKING:

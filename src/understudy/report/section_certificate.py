@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from understudy.certify.certification import percent_at_least
+from understudy.drawing.markup import EMPTY, Html, clean, foreign, join, tag
+from understudy.drawing.svg import figure
 from understudy.report.chart_bounds import Bound, draw_bounds
-from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, listed, paragraph
-from understudy.report.markup import EMPTY, Html, clean, foreign, join, tag
 from understudy.report.reading import Facts, number, part, share, text
 from understudy.report.summary import Summary, coverage_interval
 from understudy.report.tables import pairs, unknown

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from understudy.drawing.markup import Html, join, tag
+from understudy.drawing.svg import figure
 from understudy.report.chart_volume import draw_volume
-from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, paragraph, tile
-from understudy.report.markup import Html, join, tag
 from understudy.report.reading import Facts, number, part, plural, rows, text
 from understudy.report.summary import Summary
 from understudy.report.tables import Cell, duration_cell, table, text_cell, unknown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from understudy.drawing.markup import EMPTY, Html, clean, foreign, join, tag
 from understudy.report.layout import Section, fold, paragraph
-from understudy.report.markup import EMPTY, Html, clean, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, text, texts
 from understudy.report.tables import pairs, unknown
 from understudy.units import format_count

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from understudy.certify.certification import percent, percent_at_least
+from understudy.drawing.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.layout import ICONS, badge, listed, note, paragraph, tile
-from understudy.report.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, share, text, texts
 from understudy.report.summary import Summary, deferred_words, no_headline
 from understudy.report.tables import unknown

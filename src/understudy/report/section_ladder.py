@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from understudy.drawing.markup import EMPTY, Html, join, tag
+from understudy.drawing.svg import figure
 from understudy.report.chart_ladder import draw_ladder, ladder_views
-from understudy.report.drawing import figure
 from understudy.report.layout import Section, badge, fold, paragraph, switch
-from understudy.report.markup import EMPTY, Html, join, tag
 from understudy.report.reading import Facts, number, part, plural, rows, text
 from understudy.report.summary import Summary, members_of
 from understudy.report.tables import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from understudy.drawing.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.layout import Section, badge, listed, note, paragraph
-from understudy.report.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.summary import Summary
 from understudy.report.tables import unknown

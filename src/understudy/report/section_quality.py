@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from understudy.drawing.markup import EMPTY, Html, foreign, join, tag
+from understudy.drawing.svg import HALF, figure
 from understudy.report.chart_calibration import Bin, draw_calibration
 from understudy.report.chart_curve import Curve, draw_curve
 from understudy.report.chart_risk import Line, draw_risk
-from understudy.report.drawing import HALF, figure
 from understudy.report.layout import Section, badge, fold, paragraph
-from understudy.report.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.reading import Facts, number, part, rows, text
 from understudy.report.section_ladder import rung_colours
 from understudy.report.summary import Summary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from understudy.drawing.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.layout import Section, paragraph
-from understudy.report.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.reading import Facts, number, rows, text
 from understudy.report.summary import Summary
 from understudy.units import format_share

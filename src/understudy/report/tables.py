@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.report.markup import EMPTY, Html, esc, foreign, tag
+from understudy.drawing.markup import EMPTY, Html, esc, foreign, tag
 from understudy.units import format_bytes, format_count, format_duration, format_share, format_usd
 
 __all__ = [

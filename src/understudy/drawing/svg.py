@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from understudy.report.axes import Scale
-from understudy.report.markup import EMPTY, Html, join, tag
+from understudy.drawing.axes import Scale
+from understudy.drawing.markup import EMPTY, Html, join, tag
 from understudy.units import format_usd
 
 __all__ = [

@@ -8,7 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.report.markup import Html, clean, esc, foreign, join, json_script, tag
+from understudy.drawing.markup import Html, clean, esc, foreign, join, json_script, tag
 
 
 @given(st.text())

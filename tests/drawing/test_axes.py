@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.report.axes import Scale, fit_linear, fit_log, linear_ticks, log_ticks
-from understudy.report.drawing import compact, spread, usd_tick
+from understudy.drawing.axes import Scale, fit_linear, fit_log, linear_ticks, log_ticks
+from understudy.drawing.svg import compact, spread, usd_tick
 
 SIZES = st.floats(1e-12, 1e12)
 

@@ -1,0 +1,1 @@
+"""Capability density: how much ability a parameter carries, against a reference family."""
