@@ -185,9 +185,13 @@ def _totals(given: RowMapping) -> Totals:
 
 
 def totals(
-    ledger: Ledger, since_ms: int | None = None, until_ms: int | None = None, task: str | None = None
+    ledger: Ledger,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    task: str | None = None,
+    answered_by: Sequence[AnsweredBy] | None = None,
 ) -> Totals:
-    """Add up the calls of a time and a task (``None``: all).
+    """Add up the calls of a time, a task and some answerers (``None``: all).
 
     Raises
     ------
@@ -195,7 +199,7 @@ def totals(
         If the database does not answer.
     """
     with ledger.reading() as connection:
-        query = select(*_sums()).where(*_where(since_ms, until_ms, task))
+        query = select(*_sums()).where(*_where(since_ms, until_ms, task, answered_by))
         return _totals(connection.execute(query).mappings().one())
 
 

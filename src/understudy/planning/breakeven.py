@@ -1,0 +1,262 @@
+"""From which volume, and from which month, one way of answering calls is cheaper than another.
+
+Joins what an artefact and a ledger tell with options given by hand. It compares costs, not quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.certify.bounds import Interval
+from understudy.economics.breakeven import BreakEven, break_even
+from understudy.economics.comparison import Comparison, compare_over_time, compare_over_volume
+from understudy.economics.options import CostOption, own_option
+from understudy.economics.options import api_option as _api
+from understudy.economics.prices import TeacherPrice
+from understudy.errors import ConfigError
+from understudy.planning.evidence import FIGURES, Evidence
+
+__all__ = ["BreakEvenPlan", "Horizon", "breakeven_chart", "plan_breakeven"]
+
+from understudy.drawing.svg import compact, usd_tick
+from understudy.drawing.xy import Axis, Chart, Mark, Series
+
+_MARGIN = 10.0
+"""How many times the last pairwise crossing the volume axis reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Over which time costs are added up.
+
+    Attributes
+    ----------
+    months
+        How far to look.
+    growth_per_month
+        Of the calls, 0.05 is 5 %.
+    teacher_halving_months
+        Time in which the teacher's price halves; ``None``: it stays.
+    """
+
+    months: int = 36
+    growth_per_month: float = 0.0
+    teacher_halving_months: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BreakEvenPlan:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    evidence
+        The figures it rests on, with sources.
+    student
+        The student against the teacher alone.
+    coverage_interval, volume_interval
+        Of coverage, from its counts, and of the break-even volume that follows; an upper end of ``None``
+        is "never at the lower end of coverage". ``None`` as a whole where there are no counts.
+    confidence
+        Of both intervals.
+    options
+        All options compared: teacher, student with teacher, those given.
+    over_volume, over_time
+        The comparisons; the latter is ``None`` where the volume per month is unknown.
+    """
+
+    evidence: Evidence
+    student: BreakEven
+    coverage_interval: Interval | None
+    volume_interval: tuple[int | None, int | None] | None
+    confidence: float
+    options: tuple[CostOption, ...]
+    over_volume: Comparison
+    over_time: Comparison | None
+    horizon: Horizon
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a line."""
+        known = self.student.volume
+        if known is None:
+            return f"The student against the teacher: {self.student.reason}."
+        words = f"The student pays back after {known:,} call{'s' if known > 1 else ''}"
+        if self.volume_interval is not None:
+            low, high = self.volume_interval
+            upper = "never" if high is None else f"{high:,}"
+            if (low, high) != (known, known):
+                words += f" ({100 * self.confidence:.0f} % interval: {low:,} to {upper})"
+        if self.evidence.calls_per_month:
+            months = known / self.evidence.calls_per_month
+            words += f", {months:.1f} months" if months >= 1 else f", {months * 365 / 12:.1f} days"
+            words += f" at {self.evidence.calls_per_month:,.0f} calls a month"
+        return words + "."
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "sentence": self.sentence,
+            "evidence": {name: getattr(self.evidence, name) for name in FIGURES},
+            "sources": dict(self.evidence.sources),
+            "student": self.student.to_dict(),
+            "coverage_interval": self.coverage_interval,
+            "volume_interval": self.volume_interval,
+            "confidence": self.confidence,
+            "options": [option.to_dict() for option in self.options],
+            "over_volume": self.over_volume.to_dict(),
+            "over_time": None if self.over_time is None else self.over_time.to_dict(),
+        }
+
+
+def plan_breakeven(
+    evidence: Evidence,
+    options: Sequence[CostOption] = (),
+    *,
+    confidence: float = 0.95,
+    horizon: Horizon | None = None,
+) -> BreakEvenPlan:
+    """Compare the student, the teacher and other options.
+
+    Parameters
+    ----------
+    evidence
+        Figures of the student and the teacher; teacher and student are compared where these are known.
+    options
+        Further ways of answering the same calls.
+    confidence
+        Of the interval of coverage, in (0, 1).
+    horizon
+        For the comparison over time; the default is 36 months without growth.
+
+    Raises
+    ------
+    ConfigError
+        If a figure is out of range, or options with monthly fees are given without a volume per month.
+    """
+    horizon = horizon or Horizon()
+    student = _student(evidence, evidence.coverage)
+    interval = None if evidence.counts is None else evidence.counts.interval(confidence)
+    volumes = None
+    if interval is not None and student.volume is not None:
+        volumes = (_student(evidence, interval[1]).volume, _student(evidence, interval[0]).volume)
+    everything = (*_first_two(evidence, horizon), *options)
+    monthly = evidence.calls_per_month
+    if monthly is None and any(option.has_fees for option in everything):
+        raise ConfigError(
+            "an option costs by the month, and the calls per month are unknown", todo="give --calls-per-month"
+        )
+    over_time = None
+    if monthly is not None:
+        over_time = compare_over_time(
+            everything,
+            calls_per_month=monthly,
+            months=horizon.months,
+            growth_per_month=horizon.growth_per_month,
+        )
+    return BreakEvenPlan(
+        evidence,
+        student,
+        interval,
+        volumes,
+        confidence,
+        everything,
+        _over_volume(everything, student, monthly, horizon),
+        over_time,
+        horizon,
+    )
+
+
+def _student(evidence: Evidence, coverage: float | None) -> BreakEven:
+    return break_even(
+        teacher_usd_per_call=evidence.teacher_usd_per_call,
+        student_usd_per_call=evidence.student_usd_per_call,
+        build_usd=evidence.build_usd,
+        coverage=coverage,
+    )
+
+
+def _first_two(evidence: Evidence, horizon: Horizon) -> tuple[CostOption, ...]:
+    """The teacher and the student, unless nothing at all is known of them."""
+    if all(getattr(evidence, name) is None for name in FIGURES[:4]):
+        return ()
+    teacher_usd = evidence.teacher_usd_per_call
+    price = None if teacher_usd is None else TeacherPrice(teacher_usd)
+    teacher = _api(
+        "teacher",
+        price,
+        halving_months=horizon.teacher_halving_months,
+        reason=evidence.sources.get("teacher_usd_per_call", "not given"),
+    )
+    if evidence.coverage is None and evidence.student_usd_per_call is None:
+        return (teacher,)
+    student_usd = evidence.student_usd_per_call
+    student = own_option(
+        "student + teacher",
+        build_usd=evidence.build_usd,
+        usd_per_hour=0.0,
+        coverage=evidence.coverage if student_usd is not None else None,
+        teacher_usd_per_call=teacher_usd,
+        usd_per_call=student_usd or 0.0,
+        halving_months=horizon.teacher_halving_months,
+    )
+    if student_usd is None:
+        reason = evidence.sources.get("student_usd_per_call", "not given")
+        student = CostOption(
+            name=student.name, once_usd=evidence.build_usd, usd_per_call=None, notes={"usd_per_call": reason}
+        )
+    return teacher, student
+
+
+def _over_volume(
+    options: Sequence[CostOption], student: BreakEven, monthly: float | None, horizon: Horizon
+) -> Comparison:
+    """Volume up to well past the last crossing; where there is none, past what the horizon brings."""
+    most = float(student.volume or 1_000)
+    if monthly is not None:
+        most = max(most, monthly * horizon.months)
+    period = 1.0 if monthly is None else float(horizon.months)
+    known = [option for option in options if not option.unknown]
+    for at, first in enumerate(known):
+        for second in known[at + 1 :]:
+            assert first.usd_per_call is not None and second.usd_per_call is not None  # noqa: PT018
+            assert first.once_usd is not None and second.once_usd is not None  # noqa: PT018
+            slope = first.usd_per_call - second.usd_per_call
+            meets = (second.once_usd - first.once_usd) / slope if slope else 0.0
+            if 0 < meets < 1e15:
+                most = max(most, meets)
+    return compare_over_volume(options, most_calls=_MARGIN * most, period_months=period)
+
+
+def breakeven_chart(plan: BreakEvenPlan, *, is_over_time: bool) -> Chart:
+    """Total cost of each option, over months or (both axes logarithmic) over calls."""
+    found = plan.over_time if is_over_time else plan.over_volume
+    if found is None:
+        raise ConfigError("no chart over time without a volume per month", todo="give --calls-per-month")
+    series = []
+    last = max((float(curve.x[-1]) for curve in found.curves.values()), default=1.0)
+    for at, (name, curve) in enumerate(found.curves.items()):
+        if is_over_time:
+            x = curve.x.tolist()
+            y = [float(curve.start[0]), *curve.end.tolist()]
+        else:
+            # 121 places evenly spaced in logarithm, over six decades at most.
+            low = max(1.0, last / 1e6)
+            x = [low * (last / low) ** (step / 120) for step in range(121)]
+            y = [curve.at(one) for one in x]
+        series.append(Series(name, x, y, colour="accent" if name.startswith("student") else at))
+    marks = [
+        Mark(f"{compact(one.x)} {found.axis}: {one.cheaper_after} from here", x=one.x)
+        for one in _lowest_crossings(found)[:2]
+    ]
+    title = "Total cost over time" if is_over_time else "Total cost over calls"
+    axis = Axis("months") if is_over_time else Axis("calls", is_log=True, tick=compact)
+    return Chart(title, axis, Axis("total, US dollars", is_log=not is_over_time, tick=usd_tick), series, marks)
+
+
+def _lowest_crossings(found: Comparison) -> list[Any]:
+    """Only the crossings at which the cheapest option of all changes."""
+    changes = {span.low for span in found.cheapest[1:]}
+    return [one for one in found.crossings if one.x in changes]
