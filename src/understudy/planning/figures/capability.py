@@ -1,0 +1,235 @@
+"""Figures 16 to 22: capability density and what follows from its growth."""
+
+from __future__ import annotations
+
+import csv
+import math
+from datetime import date, timedelta
+from pathlib import Path
+
+from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
+
+__all__ = ["combined_doubling", "figures", "forecast_date"]
+
+_DAYS_PER_MONTH = 365.25 / 12
+_GROWTH = 0.007
+_DOUBLING_DAYS = 100.0
+_OBSSCALING = "ObsScaling_base_llm_benchmark_eval.csv"
+_PAIRS = (
+    # smaller model, its size, larger model, its size, days between their releases
+    ("Mistral-7B", 7.24e9, "Llama-2-13B", 13.0e9, date(2023, 9, 27), date(2023, 7, 18)),
+    ("Phi-2", 2.78e9, "Llama-2-70B", 69e9, date(2023, 12, 12), date(2023, 7, 18)),
+    ("MiniCPM-2.4B", 2.4e9, "Llama-2-13B", 13.0e9, date(2024, 2, 1), date(2023, 7, 18)),
+    ("MiniCPM-2.4B", 2.4e9, "GPT-3", 175e9, date(2024, 2, 1), date(2020, 5, 28)),
+    ("MiniCPM3-4B", 4.07e9, "Gemma-2-9B", 9.24e9, date(2024, 9, 5), date(2024, 6, 27)),
+)
+
+
+def figures(data: Path | None = None) -> list[Figure]:
+    """Entries 16 to 22; with `data`, the folder of published points, those that need measured scores too."""
+    return [_growth(), _price(), _chips(), _pairs(data), _pruning(), _forecast(), _useful_life()]
+
+
+def combined_doubling(*doublings: float) -> float:
+    """Doubling time of a product of things that each double in their own time, in the same unit."""
+    return 1 / sum(1 / one for one in doublings)
+
+
+def forecast_date(start: date, from_size: float, to_size: float, doubling_days: float) -> date:
+    """Day at which a density that doubles every `doubling_days` has taken an ability from one size to another."""
+    return start + timedelta(days=doubling_days * math.log2(from_size / to_size))
+
+
+def _growth() -> Figure:
+    def months(growth: float) -> float:
+        return math.log(2) / growth / _DAYS_PER_MONTH
+
+    return Figure(
+        "16",
+        "the growth of density",
+        "rho is effective over actual parameters; the best released density doubles about every 3.3 months (100 "
+        "days); 4.8 months before ChatGPT, 3.2 after. ln(rho_max) = A t + B with A about 0.007 a day; elsewhere "
+        "0.0073 and 95 days; later 3.5 months.",
+        ["doubling time: ln 2 / A"],
+        [
+            Claim(
+                name="doubling time at A = 0.007",
+                unit="months",
+                published=about(3.3, 0.03),
+                computed=months(_GROWTH),
+            ),
+            Claim(
+                name="the same in days",
+                unit="days",
+                published=about(100, 0.03),
+                computed=math.log(2) / _GROWTH,
+            ),
+            Claim(
+                name="doubling time at A = 0.0073",
+                unit="days",
+                published=about(95, 0.01),
+                computed=math.log(2) / 0.0073,
+            ),
+            Claim(
+                name="band of the growth, all versions",
+                unit="months",
+                published=between(3.1, 3.5, "3.2 to 3.5, and 95 days"),
+                computed=months(_GROWTH),
+            ),
+            Claim(name="growth after ChatGPT over before", computed=4.8 / 3.2),
+        ],
+    )
+
+
+def _price() -> Figure:
+    ratio = 20 / 0.075
+    return Figure(
+        "17",
+        "the price of the same ability",
+        "The price a million tokens fell from $20 to $0.075 in 20 months: 266.7 times, halving every 2.5 months.",
+        [],
+        [
+            Claim(name="fall", published=about(266.7, 0.001), computed=ratio),
+            Claim(
+                name="halving time", unit="months", published=about(2.5, 0.03), computed=20 / math.log2(ratio)
+            ),
+        ],
+    )
+
+
+def _chips() -> Figure:
+    chips = 2.1 * 365.25
+    return Figure(
+        "18",
+        "density times chips",
+        "With chip price-performance doubling every 2.1 years, effective size on a fixed device doubles every 88 "
+        "days. Circuit density doubles in 18 months, battery density in 10 years.",
+        ["density: 100 days (entry 16)"],
+        [
+            Claim(
+                name="doubling time of both",
+                unit="days",
+                published=about(88, 0.01),
+                computed=combined_doubling(_DOUBLING_DAYS, chips),
+            ),
+            Claim(
+                name="with circuit density instead",
+                unit="days",
+                computed=combined_doubling(_DOUBLING_DAYS, 18 * _DAYS_PER_MONTH),
+            ),
+            Claim(name="battery over density", computed=10 * 365.25 / _DOUBLING_DAYS),
+        ],
+    )
+
+
+def _pairs(data: Path | None) -> Figure:
+    claims = [
+        Claim(
+            name=f"{small} with {large}'s ability",
+            unit=f"times denser, in {(later - earlier).days} days",
+            computed=large_size / small_size,
+        )
+        for small, small_size, large, large_size, later, earlier in _PAIRS
+    ]
+    claims.append(Claim(name="Mengzi 1B with 10-100B", unit="times denser, at least", computed=10.0))
+    scores = None if data is None else _scores(data / _OBSSCALING)
+    for small, large, least, words in (
+        ("mistralai/Mistral-7B-v0.1", "meta-llama/Llama-2-13b-hf", 1.0, "over it"),
+        ("microsoft/phi-2", "meta-llama/Llama-2-70b-hf", 0.9, "near it: 0.9 or more"),
+    ):
+        short = f"MMLU, {small.split('/')[1]} over {large.split('/')[1]}"
+        if scores is None or small not in scores or large not in scores:
+            claims.append(Claim(name=short, missing="needs --data with measured scores"))
+            continue
+        claims.append(
+            Claim(
+                name=short,
+                published=at_least(least, words),
+                computed=scores[small] / scores[large],
+                because="on this benchmark alone it is not near",
+            )
+        )
+    return Figure(
+        "19",
+        "pairs of equal ability",
+        "Mistral-7B over Llama-2-13B; Phi-2 near Llama-2-70B; MiniCPM-2.4B near Llama-2-13B and GPT-3 175B; "
+        "MiniCPM3-4B over Gemma-2-9B; Mengzi 1B over 10-100B models.",
+        ["sizes and dates as the models' authors published them"],
+        claims,
+    )
+
+
+def _scores(path: Path) -> dict[str, float] | None:
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {row["Model"]: float(row["MMLU"]) for row in csv.DictReader(stream) if row["MMLU"]}
+
+
+def _pruning() -> Figure:
+    return Figure(
+        "20",
+        "pruning and distilling",
+        "Pruning and distilling an existing model usually lowers density against training small from scratch.",
+        ["`understudy density compress-check` measures rho before and after a compression"],
+        [Claim(name="density after over before", missing="needs scores of a model and of its compressed form")],
+    )
+
+
+def _forecast() -> Figure:
+    start = date(2023, 3, 14)
+    sooner = forecast_date(start, 1.8e12, 8e9, 3.2 * _DAYS_PER_MONTH)
+    later = forecast_date(start, 1.8e12, 4e9, 3.5 * _DAYS_PER_MONTH)
+    dense = forecast_date(start, 280e9, 4e9, _DOUBLING_DAYS)
+
+    def year(day: date) -> float:
+        return day.year + (day.timetuple().tm_yday - 1) / 365
+
+    words = "by 2025-26"
+    return Figure(
+        "21",
+        "a large model's ability on a phone",
+        "GPT-4-class ability in 4-8B parameters by 2025-26, hence on a phone.",
+        ["GPT-4: 2023-03-14; 1.8e12 parameters, of which 280e9 are active (press reports, not confirmed)"],
+        [
+            Claim(
+                name="8B, doubling in 3.2 months",
+                unit="year",
+                published=between(2024, 2027, words),
+                assumption="GPT-4 counts as 1.8e12 parameters",
+                assumed=year(sooner),
+            ),
+            Claim(
+                name="4B, doubling in 3.5 months",
+                unit="year",
+                published=between(2024, 2027, words),
+                assumption="GPT-4 counts as 1.8e12 parameters",
+                assumed=year(later),
+            ),
+            Claim(
+                name="4B, by active parameters",
+                unit="year",
+                assumption="GPT-4 counts as 280e9 parameters, doubling in 100 days",
+                assumed=year(dense),
+            ),
+        ],
+    )
+
+
+def _useful_life() -> Figure:
+    released = date(2024, 9, 5)
+    due = forecast_date(released, 4.07e9, 4.07e9 / 2, _DOUBLING_DAYS)
+    return Figure(
+        "22",
+        "a model's useful life",
+        "A model's useful life is about one density doubling: by then half the size should do.",
+        [f"example: MiniCPM3-4B of {released}; half its size is due on {due}"],
+        [
+            Claim(
+                name="days from release to half the size",
+                unit="days",
+                published=about(3.3 * _DAYS_PER_MONTH, 0.03, "one doubling, 3.3 months"),
+                computed=float((due - released).days),
+            )
+        ],
+    )

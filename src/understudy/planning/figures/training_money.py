@@ -1,0 +1,235 @@
+"""Figures 3 to 7: what training costs in money, time and chips."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+from understudy.economics.scaling.flop import training_flops
+from understudy.economics.training_cost import Accelerator, TrainingCost, training_cost
+from understudy.planning.figures.figure import Claim, Figure, about, at_most, between
+from understudy.planning.figures.inputs import (
+    CHINCHILLA_N,
+    CHINCHILLA_TOKENS,
+    CNY_PER_USD_2024,
+    GPT3_N,
+    GPT3_TOKENS,
+    H100_FLOPS,
+    PALM_MFU,
+    PALM_N,
+    PALM_TOKENS,
+    TPU_V4_FLOPS,
+    TPU_V4_USD_PER_HOUR,
+)
+
+__all__ = ["H100", "figures", "leading_run_months"]
+
+_TPU_V4 = Accelerator(name="TPU v4", peak_flops=TPU_V4_FLOPS, usd_per_hour=TPU_V4_USD_PER_HOUR)
+_V100 = Accelerator(name="V100", peak_flops=28e12, usd_per_hour=1.5)
+H100 = Accelerator(name="H100 SXM", peak_flops=H100_FLOPS, usd_per_hour=3.0)
+_DAYS_PER_MONTH = 365.25 / 12
+
+
+def figures() -> list[Figure]:
+    """Entries 3 to 7."""
+    return [_known_runs(), _leading_run(), _hundred_trillion(), _jetmoe(), _gemma()]
+
+
+def _priced(cost: TrainingCost) -> float:
+    assert cost.usd is not None, "the accelerator has a price"
+    return cost.usd
+
+
+def _known_runs() -> Figure:
+    gpt3, palm = training_flops(GPT3_N, GPT3_TOKENS), training_flops(PALM_N, PALM_TOKENS)
+    tpu = f"TPU v4 (275 TFLOP/s) at {100 * PALM_MFU:.1f} % for ${TPU_V4_USD_PER_HOUR} an hour"
+    palm_usd = _priced(training_cost(palm, _TPU_V4, mfu=PALM_MFU))
+    return Figure(
+        "3",
+        "what known runs cost",
+        "GPT-3-class training costs about $1.4M by one estimate, near $5M by another; PaLM 540B on 6,144 TPUs "
+        "$9-17M, $11.2M in one table; OPT-175B took 1/7 of GPT-3's compute.",
+        [
+            f"GPT-3 6 N D = {gpt3:.3g} FLOP; PaLM 780e9 tokens, {palm:.3g} FLOP (arXiv:2204.02311)",
+            "OPT: 180e9 tokens; 75 t of CO2 against GPT-3's 500 t (arXiv:2205.01068, sections 2.3 and 6)",
+        ],
+        [
+            Claim(
+                name="$1.4M over GPT-3's FLOP",
+                unit="USD/FLOP",
+                published=about(4.4e-18, 0.02),
+                computed=1.4e6 / gpt3,
+            ),
+            Claim(
+                name="$11.2M over PaLM's FLOP",
+                unit="USD/FLOP",
+                published=about(4.4e-18, 0.02),
+                computed=11.2e6 / palm,
+            ),
+            Claim(
+                name="GPT-3, low estimate",
+                unit="USD",
+                published=about(1.4e6, 0.05, "about 1.4e6"),
+                assumption=tpu,
+                assumed=_priced(training_cost(gpt3, _TPU_V4, mfu=PALM_MFU)),
+            ),
+            Claim(
+                name="GPT-3, high estimate",
+                unit="USD",
+                published=about(5e6, 0.1, "near 5e6"),
+                assumption="V100 that reach 28 TFLOP/s for $1.50 an hour (Lambda, 2020)",
+                assumed=_priced(training_cost(gpt3, _V100, mfu=1.0)),
+            ),
+            Claim(
+                name="PaLM, in one table",
+                unit="USD",
+                published=about(11.2e6, 0.02),
+                assumption=tpu,
+                assumed=palm_usd,
+            ),
+            Claim(
+                name="PaLM, range",
+                unit="USD",
+                published=between(9e6, 17e6),
+                assumption=tpu,
+                assumed=palm_usd,
+            ),
+            Claim(
+                name="OPT-175B over GPT-3, compute",
+                published=about(1 / 7, 0.1, "1/7"),
+                computed=training_flops(175e9, 180e9) / gpt3,
+                because=(
+                    "the same size on 180e9 tokens is six tenths of the compute; what is a seventh is the "
+                    f"carbon, 75 t / 500 t = 1/{500 / 75:.1f}"
+                ),
+            ),
+        ],
+    )
+
+
+def leading_run_months(from_usd: float, to_usd: float, doubling_months: float) -> float:
+    """Months until a cost that doubles every `doubling_months` has grown from one sum to another."""
+    return doubling_months * math.log2(to_usd / from_usd)
+
+
+def _leading_run() -> Figure:
+    start = date(2023, 3, 14)
+    years = {
+        months: start.year + start.timetuple().tm_yday / 365 + leading_run_months(1e8, 1e9, months) / 12
+        for months in (6, 10)
+    }
+    return Figure(
+        "4",
+        "the cost of a leading run",
+        "GPT-4 cost over $100M to develop; if the cost of the leading run doubles every 10 months (6 to 10 in "
+        "the source), a leading run passes $1B by 2026.",
+        ["GPT-4's announcement, 2023-03-14, as the start"],
+        [
+            Claim(
+                name="passes $1B, doubling in 10 months",
+                unit="year",
+                published=at_most(2027.0, "by 2026"),
+                computed=years[10],
+            ),
+            Claim(
+                name="passes $1B, doubling in 6 months",
+                unit="year",
+                published=at_most(2027.0, "by 2026"),
+                computed=years[6],
+            ),
+        ],
+    )
+
+
+def _hundred_trillion() -> Figure:
+    def devices(tokens: float) -> float:
+        hours = training_cost(training_flops(1e14, tokens), H100, mfu=0.4).device_hours
+        return hours / (90 * 24)
+
+    chinchilla_tokens = 1e14 * CHINCHILLA_TOKENS / CHINCHILLA_N
+    return Figure(
+        "5",
+        "a model of 100 trillion parameters",
+        "A 100-trillion-parameter model would need 4 million H100s.",
+        ["H100 SXM: 989.4 TFLOP/s, bf16 dense"],
+        [
+            Claim(
+                name="H100s",
+                published=about(4e6, 0.05),
+                assumption="20e12 tokens, 40 % utilisation, 90 days",
+                assumed=devices(20e12),
+            ),
+            Claim(
+                name="H100s at 20 tokens a parameter",
+                published=about(390e6, 0.02, "about 390e6"),
+                assumption="40 % utilisation, 90 days",
+                assumed=devices(chinchilla_tokens),
+            ),
+        ],
+    )
+
+
+def _jetmoe() -> Figure:
+    flops = training_flops(2.2e9, 1.25e12)
+    hours = 30_000.0
+    llama_7b = training_flops(6.74e9, 2e12)
+    return Figure(
+        "6",
+        "a mixture of experts for a tenth of a million",
+        "JetMoE-8B reaches LLaMA-2-7B-class quality for about $0.1M: 30,000 H100-hours, 1.25T tokens, 2.2B active "
+        "parameters, about 15 % MFU. Total parameters set memory, active parameters set compute.",
+        ["JetMoE: 8.52e9 parameters (arXiv:2404.07413)", "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)"],
+        [
+            Claim(
+                name="utilisation",
+                published=about(0.15, 0.05, "about 0.15"),
+                computed=flops / (hours * 3600 * H100_FLOPS),
+            ),
+            Claim(
+                name="cost",
+                unit="USD",
+                published=about(1e5, 0.15, "about 1e5"),
+                assumption="$3.00 for an H100-hour",
+                assumed=hours * 3.0,
+            ),
+            Claim(name="training compute over Llama 2 7B's", computed=flops / llama_7b),
+            Claim(name="memory over a dense model of its compute", computed=8.52 / 2.2),
+        ],
+    )
+
+
+def _gemma() -> Figure:
+    flops = training_flops(9.24e9, 8e12)
+    usd = _priced(training_cost(flops, H100))
+    cny = usd * CNY_PER_USD_2024
+    implied = 1.85e6 / CNY_PER_USD_2024 / flops
+    days = (date(2024, 9, 5) - date(2024, 6, 27)).days
+    return Figure(
+        "7",
+        "a 9B model's price",
+        "Gemma-2-9B cost about 1.85M CNY to train; two months later a 4B model matched it.",
+        [
+            "Gemma 2 9B: 9.24e9 on 8e12 tokens (arXiv:2408.00118), 2024-06-27; MiniCPM3-4B: 2024-09-05",
+            f"{CNY_PER_USD_2024} CNY a dollar",
+        ],
+        [
+            Claim(
+                name="cost",
+                unit="CNY",
+                published=about(1.85e6, 0.15, "about 1.85e6"),
+                assumption="H100 at 40 % for $3.00 an hour",
+                assumed=cny,
+                because=(
+                    f"1.85M CNY for {flops:.3g} FLOP is {implied:.2g} USD/FLOP, {4.4e-18 / implied:.1f} times "
+                    f"cheaper than entry 3's; at entry 3's price it comes to ${flops * 4.4e-18 / 1e6:.2f}M, so "
+                    "the figure may be dollars"
+                ),
+            ),
+            Claim(
+                name="time to the 4B model",
+                unit="months",
+                published=about(2, 0.25, "two"),
+                computed=days / _DAYS_PER_MONTH,
+            ),
+        ],
+    )
