@@ -1,0 +1,1 @@
+"""Scaling laws: fits from runs, published constants with provenance, and the optima that follow from them."""
