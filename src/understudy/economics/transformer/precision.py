@@ -1,0 +1,79 @@
+"""Number formats of weights and caches: bits per number, the scales of quantised ones included.
+
+Plain formats are exact. A quantised format carries one 16-bit scale per group, as GGUF's Q8_0 and Q4_0 do
+(blocks of 32: 8.5 and 4.5 bits) and, without its 4-bit zero point (another 4/128 = 0.03 bits), GPTQ and AWQ
+at groups of 128. It does not know mixed formats (Q4_K_M keeps some matrices at 6 bits).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from understudy.errors import ConfigError
+
+__all__ = ["PRECISION_WORDS", "Precision", "parse_precision"]
+
+PRECISION_WORDS = (
+    "fp32, bf16, fp16, fp8, int8, int4, or int2 to int8 with a group size: int4-g128 (g0: no scales)"
+)
+_PLAIN = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8}
+_QUANTISED = re.compile(r"int([2-8])(?:-g(\d{1,5}))?\Z")
+_SCALE_BITS = 16
+_DEFAULT_GROUP = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """A number format.
+
+    Attributes
+    ----------
+    name
+        As given.
+    bits
+        Of one number.
+    group_size
+        Numbers that share a 16-bit scale; 0 where there are no scales.
+    """
+
+    name: str
+    bits: int
+    group_size: int = 0
+
+    @property
+    def bits_per_number(self) -> float:
+        """Bits of one number and its share of the scale."""
+        return self.bits + (_SCALE_BITS / self.group_size if self.group_size else 0.0)
+
+    @property
+    def bytes_per_number(self) -> float:
+        """Bytes of one number and its share of the scale."""
+        return self.bits_per_number / 8
+
+    @property
+    def compute(self) -> str:
+        """The format that arithmetic runs in: quantised weights are widened to 16 bits, fp8 and int8 are
+        not.
+        """
+        if self.name in _PLAIN:
+            return self.name
+        return "int8" if self.bits == 8 else "bf16"
+
+
+def parse_precision(name: str) -> Precision:
+    """A format by name; see :data:`PRECISION_WORDS`. ``int8`` and ``int4`` have groups of 32.
+
+    Raises
+    ------
+    ConfigError
+        If the name is none of them.
+    """
+    word = name.strip().lower()
+    if word in _PLAIN:
+        return Precision(word, _PLAIN[word])
+    found = _QUANTISED.match(word)
+    if found is None:
+        raise ConfigError("a number format is not known", given=repr(name), todo=f"one of {PRECISION_WORDS}")
+    group = _DEFAULT_GROUP if found[2] is None else int(found[2])
+    return Precision(word, int(found[1]), group)
