@@ -114,13 +114,14 @@ class Promise:
     spares
         Devices that may fail with the promise still kept (N + k).
     most_utilisation
-        Ceiling on the busy share at the peak, in (0, 1].
+        Ceiling on the busy share at the peak, in (0, 1]. A large fleet keeps a waiting limit at 99 % busy, but
+        only while calls come exactly as evenly as assumed; the default leaves a tenth for when they do not.
     """
 
     wait_limit_s: float = 1.0
     share: float = 0.95
     spares: int = 1
-    most_utilisation: float = 1.0
+    most_utilisation: float = 0.9
 
     def __post_init__(self) -> None:
         if self.spares < 0:

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
+from understudy.planning.figures.inputs import DAYS_PER_MONTH
 
 __all__ = ["combined_doubling", "figures", "forecast_date"]
 
-_DAYS_PER_MONTH = 365.25 / 12
 _GROWTH = 0.007
 _DOUBLING_DAYS = 100.0
 _OBSSCALING = "ObsScaling_base_llm_benchmark_eval.csv"
@@ -42,7 +42,7 @@ def forecast_date(start: date, from_size: float, to_size: float, doubling_days: 
 
 def _growth() -> Figure:
     def months(growth: float) -> float:
-        return math.log(2) / growth / _DAYS_PER_MONTH
+        return math.log(2) / growth / DAYS_PER_MONTH
 
     return Figure(
         "16",
@@ -115,7 +115,7 @@ def _chips() -> Figure:
             Claim(
                 name="with circuit density instead",
                 unit="days",
-                computed=combined_doubling(_DOUBLING_DAYS, 18 * _DAYS_PER_MONTH),
+                computed=combined_doubling(_DOUBLING_DAYS, 18 * DAYS_PER_MONTH),
             ),
             Claim(name="battery over density", computed=10 * 365.25 / _DOUBLING_DAYS),
         ],
@@ -178,8 +178,8 @@ def _pruning() -> Figure:
 
 def _forecast() -> Figure:
     start = date(2023, 3, 14)
-    sooner = forecast_date(start, 1.8e12, 8e9, 3.2 * _DAYS_PER_MONTH)
-    later = forecast_date(start, 1.8e12, 4e9, 3.5 * _DAYS_PER_MONTH)
+    sooner = forecast_date(start, 1.8e12, 8e9, 3.2 * DAYS_PER_MONTH)
+    later = forecast_date(start, 1.8e12, 4e9, 3.5 * DAYS_PER_MONTH)
     dense = forecast_date(start, 280e9, 4e9, _DOUBLING_DAYS)
 
     def year(day: date) -> float:
@@ -228,7 +228,7 @@ def _useful_life() -> Figure:
             Claim(
                 name="days from release to half the size",
                 unit="days",
-                published=about(3.3 * _DAYS_PER_MONTH, 0.03, "one doubling, 3.3 months"),
+                published=about(3.3 * DAYS_PER_MONTH, 0.03, "one doubling, 3.3 months"),
                 computed=float((due - released).days),
             )
         ],

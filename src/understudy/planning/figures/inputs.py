@@ -1,26 +1,30 @@
-"""Published sizes, data and prices that several figures take, each with its source; laws by name.
+"""Published sizes, data and prices that several figures take, each with its source.
 
-Only constants that stand in no catalogue of the economics are here.
+Devices, prices and currencies come from the catalogue of :mod:`understudy.economics.hardware`; here is only
+what stands in no catalogue.
 """
 
 from __future__ import annotations
 
+from understudy.economics.hardware.catalogue import currencies
+from understudy.economics.training_cost import Accelerator
+from understudy.planning.accelerators import accelerator_of
+
 __all__ = [
-    "A100_FLOPS",
-    "A100_SPARSE_FLOPS",
     "CHINCHILLA_N",
     "CHINCHILLA_TOKENS",
-    "CNY_PER_USD_2024",
+    "DAYS_PER_MONTH",
     "GPT3_N",
     "GPT3_TOKENS",
-    "H100_FLOPS",
     "PALM_MFU",
     "PALM_N",
     "PALM_TOKENS",
+    "SPARSITY",
     "TOKENS_PER_WORD",
-    "TPU_V4_FLOPS",
-    "TPU_V4_USD_PER_HOUR",
-    "law",
+    "TPU_V4_YEAR_USD_PER_HOUR",
+    "USD_PER_FLOP",
+    "accelerator",
+    "cny_per_usd",
 ]
 
 GPT3_N, GPT3_TOKENS = 175e9, 300e9
@@ -31,15 +35,22 @@ PALM_N, PALM_TOKENS = 540e9, 780e9
 """Chowdhery et al., arXiv:2204.02311, section 1."""
 PALM_MFU = 0.462
 """The same, table 3."""
-TPU_V4_FLOPS = 275e12
-"""bf16; Jouppi et al., arXiv:2304.01433, table 4."""
-TPU_V4_USD_PER_HOUR = 2.03
-"""A chip for an hour with a year's commitment, Google Cloud's list price of 2022 (on demand 3.22)."""
-A100_FLOPS, A100_SPARSE_FLOPS = 312e12, 624e12
-"""bf16, dense and with structured sparsity; NVIDIA's A100 data sheet."""
-H100_FLOPS = 989.4e12
-"""bf16 dense, SXM; NVIDIA's H100 data sheet."""
-CNY_PER_USD_2024 = 7.2
-"""Mean of 2024, two digits; People's Bank of China, central parity."""
+TPU_V4_YEAR_USD_PER_HOUR = 2.03
+"""A chip for an hour with a year's commitment: Google Cloud's list price of 2022, 63 % of $3.22 on demand."""
+SPARSITY = 2.0
+"""Factor by which NVIDIA's data sheets rate the A100 higher with structured sparsity than without."""
 TOKENS_PER_WORD = 4 / 3
 """English, OpenAI's rule of thumb: 75 words are 100 tokens."""
+USD_PER_FLOP = 1.4e6 / (6 * GPT3_N * GPT3_TOKENS)
+"""Price of a FLOP of training by entry 3: $1.4M for GPT-3."""
+DAYS_PER_MONTH = 365.25 / 12
+
+
+def accelerator(device: str) -> Accelerator:
+    """A device of the catalogue with its 16-bit rate and its cheapest rented hour."""
+    return accelerator_of(device)[0]
+
+
+def cny_per_usd() -> float:
+    """Yuan a dollar, by the catalogue."""
+    return currencies()["CNY"].units_per_usd

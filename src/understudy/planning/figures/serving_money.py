@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from understudy.economics.fleet import devices_by_flop
+from understudy.economics.hardware.catalogue import find_cloud_price
 from understudy.economics.scaling.flop import inference_flops, training_flops
 from understudy.planning.figures.figure import Claim, Figure, about, between
 from understudy.planning.figures.inputs import (
-    A100_SPARSE_FLOPS,
     GPT3_N,
     GPT3_TOKENS,
+    SPARSITY,
     TOKENS_PER_WORD,
+    USD_PER_FLOP,
+    accelerator,
 )
 
 __all__ = ["figures"]
 
-_SERVER_FLOPS = 8 * A100_SPARSE_FLOPS
-_T4_USD_PER_HOUR = 0.526
 _QUESTION_USD = 0.00014611
 
 
@@ -26,16 +27,16 @@ def figures() -> list[Figure]:
 
 def _one_question() -> Figure:
     tokens = (50 + 1_000) * TOKENS_PER_WORD
-    usd_per_flop = 1.4e6 / training_flops(GPT3_N, GPT3_TOKENS)
-    usd = inference_flops(GPT3_N, tokens) * usd_per_flop
+    usd = inference_flops(GPT3_N, tokens) * USD_PER_FLOP
+    t4 = find_cloud_price("g4dn.xlarge")
     return Figure(
         "9",
         "the price of a question",
         "A 50-word question with a 1,000-word answer takes $0.00014611 of cloud compute, so $1 buys 6,843 "
         "questions.",
         [
-            "T4 on demand: $0.526 an hour (AWS g4dn.xlarge)",
-            f"{TOKENS_PER_WORD:.3g} tokens a word; 175e9 parameters at {usd_per_flop:.2g} USD/FLOP (entry 3)",
+            f"T4 on demand: ${t4.usd_per_hour} an hour ({t4.provider} {t4.id})",
+            f"{TOKENS_PER_WORD:.3g} tokens a word; 175e9 parameters at {USD_PER_FLOP:.2g} USD/FLOP (entry 3)",
         ],
         [
             Claim(name="questions for $1", published=about(6843, 0.001, "6,843"), computed=1 / _QUESTION_USD),
@@ -44,7 +45,7 @@ def _one_question() -> Figure:
                 unit="USD",
                 published=about(_QUESTION_USD, 0.001, f"{_QUESTION_USD}"),
                 assumption="a question takes one T4 for one second",
-                assumed=_T4_USD_PER_HOUR / 3600,
+                assumed=t4.usd_per_device_hour / 3600,
             ),
             Claim(
                 name="2 N FLOP a token on 175B",
@@ -58,11 +59,12 @@ def _one_question() -> Figure:
 
 
 def _servers() -> Figure:
+    server_flops = 8 * SPARSITY * accelerator("a100-80gb-sxm").peak_flops
     common = {
         "calls_per_user_day": 10,
         "tokens_per_call": 1_000,
         "flop_per_token": 2 * GPT3_N,
-        "device_flop_per_second": _SERVER_FLOPS,
+        "device_flop_per_second": server_flops,
         "utilisation": 0.0875,
         "peak_factor": 5.0,
     }
@@ -83,7 +85,7 @@ def _servers() -> Figure:
                 name="servers in 50 EFLOP/s",
                 published=about(10_000, 0.05, "about 10,000"),
                 assumption="servers of 8 A100 counted at their peak with sparsity",
-                assumed=5e19 / _SERVER_FLOPS,
+                assumed=5e19 / server_flops,
             ),
             Claim(
                 name="servers now",
@@ -126,7 +128,7 @@ def _search() -> Figure:
                 name="arithmetic alone",
                 unit="USD",
                 assumption="100 tokens, 175B, 4.4e-18 USD/FLOP (entry 3)",
-                assumed=queries * inference_flops(GPT3_N, 100) * 4.4e-18,
+                assumed=queries * inference_flops(GPT3_N, 100) * USD_PER_FLOP,
             ),
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from understudy.economics.scaling.constants import scaling_law
 from understudy.economics.scaling.flop import INFERENCE_FLOP, TRAINING_FLOP, matching_inference_tokens
 from understudy.planning.figures.figure import Claim, Figure, about, at_most, between
 from understudy.planning.figures.inputs import (
@@ -11,7 +12,6 @@ from understudy.planning.figures.inputs import (
     CHINCHILLA_TOKENS,
     GPT3_N,
     GPT3_TOKENS,
-    law,
 )
 
 __all__ = ["figures"]
@@ -53,7 +53,7 @@ def _training_against_inference() -> Figure:
 
 
 def _tokens_per_parameter() -> Figure:
-    hoffmann, epoch = law("hoffmann"), law("epoch")
+    hoffmann, besiroglu = scaling_law("hoffmann2022"), scaling_law("besiroglu2024")
     at_chinchilla = float(hoffmann.loss(CHINCHILLA_N, CHINCHILLA_TOKENS))
     at_gpt3 = float(hoffmann.loss(GPT3_N, GPT3_TOKENS))
     return Figure(
@@ -64,7 +64,7 @@ def _tokens_per_parameter() -> Figure:
         [
             "Chinchilla: 70e9, 1.4e12 (arXiv:2203.15556)",
             "GPT-3: 175e9, 300e9 (arXiv:2005.14165)",
-            "exponents: Epoch's constants (arXiv:2404.10102); losses: Hoffmann et al.'s",
+            "exponent: constants besiroglu2024; losses: hoffmann2022",
         ],
         [
             Claim(
@@ -85,7 +85,7 @@ def _tokens_per_parameter() -> Figure:
             Claim(
                 name="exponent of parameters in compute",
                 published=between(0.45, 0.55, "together: 0.5"),
-                computed=epoch.parameters_exponent,
+                computed=besiroglu.parameters_exponent,
             ),
             Claim(
                 name="loss, Chinchilla less GPT-3",

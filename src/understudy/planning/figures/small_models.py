@@ -7,7 +7,7 @@ import math
 from understudy.economics.comparison import compare_over_volume
 from understudy.economics.options import CostOption, edge_option
 from understudy.planning.figures.figure import Claim, Figure, about, at_most
-from understudy.planning.figures.inputs import CNY_PER_USD_2024, GPT3_N
+from understudy.planning.figures.inputs import GPT3_N, cny_per_usd
 
 __all__ = ["figures"]
 
@@ -66,25 +66,25 @@ def _classifier() -> Figure:
 
 
 def _phone() -> Figure:
-    seconds = 5 * _SECONDS_PER_YEAR
+    seconds, rate = 5 * _SECONDS_PER_YEAR, cny_per_usd()
     plain = 7.5 * seconds / 600
     uptime = 0.86 * plain
     powered = edge_option(
         "phone",
-        device_usd=600 / CNY_PER_USD_2024,
+        device_usd=600 / rate,
         life_years=5,
         calls_per_device_month=7.5 * seconds / 60,
         joules_per_call=4.4 / 7.5,
-        usd_per_kwh=0.5 / CNY_PER_USD_2024,
+        usd_per_kwh=0.5 / rate,
     )
     assert powered.usd_per_call is not None, "its power has a price"
-    with_power = 7.5 * seconds / (600 + powered.usd_per_call * CNY_PER_USD_2024 * 7.5 * seconds)
+    with_power = 7.5 * seconds / (600 + powered.usd_per_call * rate * 7.5 * seconds)
     return Figure(
         "14",
         "a small model on a phone",
         "A 2.4B model on a phone chip: 600 CNY, 5 years, 7.5 tokens/s, 1.7M tokens a CNY, about 1/100 of a "
         "mid-size hosted model's price. 4-bit weights shrink it by 75 %.",
-        [f"{CNY_PER_USD_2024} CNY a dollar", "Mistral Medium: $8.10 per million tokens written (list, 2024-02)"],
+        [f"{rate:.2f} CNY a dollar", "Mistral Medium: $8.10 per million tokens written (list, 2024-02)"],
         [
             Claim(
                 name="tokens a CNY, 86 % uptime",
@@ -104,7 +104,7 @@ def _phone() -> Figure:
                 name="price over a mid-size hosted model's",
                 published=about(0.01, 0.1, "about 1/100"),
                 assumption="Mistral Medium's price of a token written",
-                assumed=1e6 / 1.7e6 / (8.10 * CNY_PER_USD_2024),
+                assumed=1e6 / 1.7e6 / (8.10 * rate),
             ),
             Claim(
                 name="weights saved by 4 bits",

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 from understudy.economics.scaling.flop import training_flops
 from understudy.economics.training_cost import Accelerator, TrainingCost, training_cost
+from understudy.economics.transformer.catalogue import find_model
 from understudy.planning.figures.figure import Claim, Figure, about, at_most, between
 from understudy.planning.figures.inputs import (
     CHINCHILLA_N,
     CHINCHILLA_TOKENS,
-    CNY_PER_USD_2024,
+    DAYS_PER_MONTH,
     GPT3_N,
     GPT3_TOKENS,
-    H100_FLOPS,
     PALM_MFU,
     PALM_N,
     PALM_TOKENS,
-    TPU_V4_FLOPS,
-    TPU_V4_USD_PER_HOUR,
+    TPU_V4_YEAR_USD_PER_HOUR,
+    USD_PER_FLOP,
+    accelerator,
+    cny_per_usd,
 )
 
-__all__ = ["H100", "figures", "leading_run_months"]
+__all__ = ["figures", "leading_run_months"]
 
-_TPU_V4 = Accelerator(name="TPU v4", peak_flops=TPU_V4_FLOPS, usd_per_hour=TPU_V4_USD_PER_HOUR)
 _V100 = Accelerator(name="V100", peak_flops=28e12, usd_per_hour=1.5)
-H100 = Accelerator(name="H100 SXM", peak_flops=H100_FLOPS, usd_per_hour=3.0)
-_DAYS_PER_MONTH = 365.25 / 12
+_YEAR = 365.25
 
 
 def figures() -> list[Figure]:
@@ -41,9 +42,10 @@ def _priced(cost: TrainingCost) -> float:
 
 
 def _known_runs() -> Figure:
+    tpu_v4 = replace(accelerator("tpu-v4"), usd_per_hour=TPU_V4_YEAR_USD_PER_HOUR)
     gpt3, palm = training_flops(GPT3_N, GPT3_TOKENS), training_flops(PALM_N, PALM_TOKENS)
-    tpu = f"TPU v4 (275 TFLOP/s) at {100 * PALM_MFU:.1f} % for ${TPU_V4_USD_PER_HOUR} an hour"
-    palm_usd = _priced(training_cost(palm, _TPU_V4, mfu=PALM_MFU))
+    tpu = f"TPU v4 (275 TFLOP/s) at {100 * PALM_MFU:.1f} % for ${TPU_V4_YEAR_USD_PER_HOUR} an hour"
+    palm_usd = _priced(training_cost(palm, tpu_v4, mfu=PALM_MFU))
     return Figure(
         "3",
         "what known runs cost",
@@ -71,7 +73,7 @@ def _known_runs() -> Figure:
                 unit="USD",
                 published=about(1.4e6, 0.05, "about 1.4e6"),
                 assumption=tpu,
-                assumed=_priced(training_cost(gpt3, _TPU_V4, mfu=PALM_MFU)),
+                assumed=_priced(training_cost(gpt3, tpu_v4, mfu=PALM_MFU)),
             ),
             Claim(
                 name="GPT-3, high estimate",
@@ -113,11 +115,8 @@ def leading_run_months(from_usd: float, to_usd: float, doubling_months: float) -
 
 
 def _leading_run() -> Figure:
-    start = date(2023, 3, 14)
-    years = {
-        months: start.year + start.timetuple().tm_yday / 365 + leading_run_months(1e8, 1e9, months) / 12
-        for months in (6, 10)
-    }
+    start = 2023 + date(2023, 3, 14).timetuple().tm_yday / _YEAR
+    years = {months: start + leading_run_months(1e8, 1e9, months) / 12 for months in (6, 10)}
     return Figure(
         "4",
         "the cost of a leading run",
@@ -142,8 +141,10 @@ def _leading_run() -> Figure:
 
 
 def _hundred_trillion() -> Figure:
+    h100 = accelerator("h100-sxm")
+
     def devices(tokens: float) -> float:
-        hours = training_cost(training_flops(1e14, tokens), H100, mfu=0.4).device_hours
+        hours = training_cost(training_flops(1e14, tokens), h100, mfu=0.4).device_hours
         return hours / (90 * 24)
 
     chinchilla_tokens = 1e14 * CHINCHILLA_TOKENS / CHINCHILLA_N
@@ -151,7 +152,7 @@ def _hundred_trillion() -> Figure:
         "5",
         "a model of 100 trillion parameters",
         "A 100-trillion-parameter model would need 4 million H100s.",
-        ["H100 SXM: 989.4 TFLOP/s, bf16 dense"],
+        [f"H100 SXM: {h100.peak_flops / 1e12:g} TFLOP/s, bf16 dense"],
         [
             Claim(
                 name="H100s",
@@ -172,37 +173,40 @@ def _hundred_trillion() -> Figure:
 def _jetmoe() -> Figure:
     flops = training_flops(2.2e9, 1.25e12)
     hours = 30_000.0
+    h100 = accelerator("h100-sxm")
+    assert h100.usd_per_hour is not None, "the catalogue prices an H100-hour"
+    total, active = find_model("jetmoe-8b").parameters, 2.2e9
     llama_7b = training_flops(6.74e9, 2e12)
     return Figure(
         "6",
         "a mixture of experts for a tenth of a million",
         "JetMoE-8B reaches LLaMA-2-7B-class quality for about $0.1M: 30,000 H100-hours, 1.25T tokens, 2.2B active "
         "parameters, about 15 % MFU. Total parameters set memory, active parameters set compute.",
-        ["JetMoE: 8.52e9 parameters (arXiv:2404.07413)", "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)"],
+        [f"JetMoE: {total:.3g} parameters (arXiv:2404.07413)", "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)"],
         [
             Claim(
                 name="utilisation",
                 published=about(0.15, 0.05, "about 0.15"),
-                computed=flops / (hours * 3600 * H100_FLOPS),
+                computed=flops / (hours * 3600 * h100.peak_flops),
             ),
             Claim(
                 name="cost",
                 unit="USD",
                 published=about(1e5, 0.15, "about 1e5"),
-                assumption="$3.00 for an H100-hour",
-                assumed=hours * 3.0,
+                assumption=f"${h100.usd_per_hour:.2f} for an H100-hour (catalogue)",
+                assumed=hours * h100.usd_per_hour,
             ),
             Claim(name="training compute over Llama 2 7B's", computed=flops / llama_7b),
-            Claim(name="memory over a dense model of its compute", computed=8.52 / 2.2),
+            Claim(name="memory over a dense model of its compute", computed=total / active),
         ],
     )
 
 
 def _gemma() -> Figure:
     flops = training_flops(9.24e9, 8e12)
-    usd = _priced(training_cost(flops, H100))
-    cny = usd * CNY_PER_USD_2024
-    implied = 1.85e6 / CNY_PER_USD_2024 / flops
+    h100 = accelerator("h100-sxm")
+    cny = _priced(training_cost(flops, h100)) * cny_per_usd()
+    implied = 1.85e6 / cny_per_usd() / flops
     days = (date(2024, 9, 5) - date(2024, 6, 27)).days
     return Figure(
         "7",
@@ -210,18 +214,18 @@ def _gemma() -> Figure:
         "Gemma-2-9B cost about 1.85M CNY to train; two months later a 4B model matched it.",
         [
             "Gemma 2 9B: 9.24e9 on 8e12 tokens (arXiv:2408.00118), 2024-06-27; MiniCPM3-4B: 2024-09-05",
-            f"{CNY_PER_USD_2024} CNY a dollar",
+            f"{cny_per_usd():.2f} CNY a dollar (catalogue)",
         ],
         [
             Claim(
                 name="cost",
                 unit="CNY",
                 published=about(1.85e6, 0.15, "about 1.85e6"),
-                assumption="H100 at 40 % for $3.00 an hour",
+                assumption=f"H100 at 40 % for ${h100.usd_per_hour:.2f} an hour (catalogue)",
                 assumed=cny,
                 because=(
-                    f"1.85M CNY for {flops:.3g} FLOP is {implied:.2g} USD/FLOP, {4.4e-18 / implied:.1f} times "
-                    f"cheaper than entry 3's; at entry 3's price it comes to ${flops * 4.4e-18 / 1e6:.2f}M, so "
+                    f"1.85M CNY for {flops:.3g} FLOP is {implied:.2g} USD/FLOP, {USD_PER_FLOP / implied:.1f} times "
+                    f"cheaper than entry 3's; at entry 3's price it comes to ${flops * USD_PER_FLOP / 1e6:.2f}M, so "
                     "the figure may be dollars"
                 ),
             ),
@@ -229,7 +233,7 @@ def _gemma() -> Figure:
                 name="time to the 4B model",
                 unit="months",
                 published=about(2, 0.25, "two"),
-                computed=days / _DAYS_PER_MONTH,
+                computed=days / DAYS_PER_MONTH,
             ),
         ],
     )

@@ -1,0 +1,212 @@
+"""How many devices a load needs, and what they cost an hour and a month, in dollars and yuan.
+
+Joins a fleet sized by a queue with the catalogue of devices, rented hours, electricity and currencies. How fast
+a device answers has to be given or measured; nothing here predicts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from understudy.drawing.svg import compact
+from understudy.drawing.xy import Axis, Chart, Mark, Series
+from understudy.economics.fleet import Demand, Fleet, Promise, Running, Unit, size_fleet
+from understudy.economics.hardware.catalogue import (
+    cloud_prices_of,
+    currencies,
+    find_device,
+    find_electricity,
+)
+from understudy.economics.queueing import Queue
+from understudy.errors import ConfigError
+
+__all__ = ["DEFAULT_PUE", "FleetPlan", "fleet_chart", "plan_fleet", "running_of"]
+
+DEFAULT_PUE = 1.2
+"""A large data centre of today; the mean of all that answered the Uptime Institute's survey of 2023 is 1.58."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """A fleet with its surroundings.
+
+    Attributes
+    ----------
+    fleet
+        What was found.
+    device
+        Name of the device.
+    cny_per_usd
+        Rate used for yuan.
+    sources
+        Where prices and power come from, by name.
+    by_load
+        The fleet at other loads: (share of the demand, devices).
+    """
+
+    fleet: Fleet
+    device: str
+    cny_per_usd: float
+    sources: Mapping[str, str] = field(default_factory=dict)
+    by_load: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a line."""
+        found = self.fleet
+        peak = found.demand.peak_calls_per_second
+        words = (
+            f"{found.devices:,} x {self.device}: {found.working:,} working and {found.spares} spare, for "
+            f"{peak:.4g} calls a second at the peak; {100 * found.promise.share:g} % of calls wait at most "
+            f"{found.queue.wait_s(found.promise.share):.3g} s"
+        )
+        if found.usd_per_month is not None:
+            words += f"; ${found.usd_per_month:,.0f} a month"
+        return words + "."
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        month, hour = self.fleet.usd_per_month, self.fleet.usd_per_hour
+        return {
+            "sentence": self.sentence,
+            "device": self.device,
+            **self.fleet.to_dict(),
+            "cny_per_hour": None if hour is None else hour * self.cny_per_usd,
+            "cny_per_month": None if month is None else month * self.cny_per_usd,
+            "cny_per_usd": self.cny_per_usd,
+            "sources": dict(self.sources),
+            "by_load": [{"share": share, "devices": devices} for share, devices in self.by_load],
+        }
+
+
+def running_of(
+    device: str,
+    *,
+    usd_per_hour: float | None = None,
+    is_owned: bool = False,
+    device_usd: float | None = None,
+    life_years: float = 4.0,
+    power_w: float | None = None,
+    pue: float = DEFAULT_PUE,
+    electricity: str = "us-industrial",
+    usd_per_kwh: float | None = None,
+) -> tuple[Running, str, dict[str, str]]:
+    """Costs of running a device of the catalogue, what is given taking precedence.
+
+    Parameters
+    ----------
+    device
+        An id of the catalogue, or ``custom`` for one that only the other arguments describe.
+    is_owned
+        Bought instead of rented.
+    life_years
+        Over which an own device is paid off.
+    electricity
+        An id of the catalogue of electricity prices.
+
+    Returns
+    -------
+    tuple
+        Costs, the device's name, and where each figure comes from.
+
+    Raises
+    ------
+    ConfigError
+        If a name is not known.
+    """
+    known = None if device == "custom" else find_device(device)
+    sources: dict[str, str] = {}
+    if power_w is None and known is not None and known.tdp_watts is not None:
+        power_w, sources["power"] = known.tdp_watts, f"design power, {known.source}"
+    if usd_per_kwh is None:
+        price = find_electricity(electricity)
+        usd_per_kwh = price.usd_per_kwh()
+        sources["electricity"] = f"{price.region}, {price.use}, {price.year}"
+    if is_owned:
+        if device_usd is None and known is not None and known.price_usd is not None:
+            device_usd = known.price_usd
+            sources["price"] = f"{known.price_note}, {known.price_date}"
+    elif usd_per_hour is None:
+        offers = cloud_prices_of(device)
+        if offers:
+            usd_per_hour = offers[0].usd_per_device_hour
+            sources["rent"] = f"{offers[0].provider} {offers[0].id}, {offers[0].as_of}"
+    name = device if known is None else known.name
+    running = Running(
+        usd_per_hour=None if is_owned else usd_per_hour,
+        device_usd=device_usd if is_owned else None,
+        life_years=life_years if is_owned and device_usd is not None else None,
+        power_w=power_w,
+        pue=pue,
+        usd_per_kwh=usd_per_kwh,
+    )
+    return running, name, sources
+
+
+def plan_fleet(
+    demand: Demand,
+    unit: Unit,
+    promise: Promise,
+    running: Running,
+    *,
+    device: str,
+    sources: Mapping[str, str] | None = None,
+    cny_per_usd: float | None = None,
+) -> FleetPlan:
+    """Size a fleet, and the same fleet at a tenth to ten times the demand.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+    if cny_per_usd is not None and not cny_per_usd > 0:
+        raise ConfigError("cny_per_usd must be above 0", given=repr(cny_per_usd))
+    fleet = size_fleet(demand, unit, promise, running)
+    others = []
+    for share in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
+        scaled = Demand(demand.mean_calls_per_second * share, demand.peak_factor)
+        others.append((share, size_fleet(scaled, unit, promise, running).devices))
+    return FleetPlan(
+        fleet,
+        device,
+        cny_per_usd or currencies()["CNY"].units_per_usd,
+        dict(sources or {}),
+        tuple(others),
+    )
+
+
+def fleet_chart(plan: FleetPlan) -> Chart:
+    """The stated percentile of waiting against devices, around the fleet found."""
+    fleet = plan.fleet
+    least = max(1, int(fleet.by_division) + 1)
+    most = max(fleet.working + 3, int(1.3 * fleet.working))
+    step = max(1, (most - least) // 200)
+    share = fleet.promise.share
+    x, y, mean = [], [], []
+    for working in range(least, most + 1, step):
+        queue = Queue(
+            fleet.demand.peak_calls_per_second,
+            fleet.unit.service_s,
+            working * fleet.unit.slots,
+            fleet.unit.service_cv,
+        )
+        if queue.is_stable:
+            x.append(float(working))
+            y.append(queue.wait_s(share))
+            mean.append(queue.mean_wait_s)
+    marks = [Mark(f"{fleet.working:,} working", x=float(fleet.working))]
+    if fleet.promise.wait_limit_s > 0:
+        marks.append(Mark(f"limit {fleet.promise.wait_limit_s:g} s", y=fleet.promise.wait_limit_s))
+    return Chart(
+        f"Waiting at the peak by working devices ({plan.device})",
+        Axis("working devices", tick=compact),
+        Axis("wait before service, seconds", is_log=True, tick=lambda value: f"{value:g}"),
+        [
+            Series(f"{100 * share:g} % wait at most", x, y, colour="accent"),
+            Series("mean wait", x, mean, colour=1),
+        ],
+        marks,
+    )
