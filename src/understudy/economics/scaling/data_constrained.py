@@ -2,9 +2,9 @@
 
 Source: Muennighoff et al. 2023, "Scaling data-constrained language models" (arXiv 2305.16264), section 3.1:
 ``D' = U + U r_D (1 - exp(-R_D / r_D))`` with U unique tokens and ``R_D = D / U - 1`` repetitions, the same for
-parameters beyond those that U would make optimal, and ``L = E + A / N'**alpha + B / D'**beta``. Fitted to some
-180 runs of up to 9e9 parameters, most below 16 passes. The form saturates where in truth loss rises again from
-overfitting: beyond some tens of passes it is too kind.
+parameters beyond those that U would make optimal, and ``L = E + A / N'**alpha + B / D'**beta``. Fitted
+to runs of up to 9e9 parameters and 9e11 tokens. The form saturates where in truth loss rises again from
+overfitting, so with many passes it is too kind.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from understudy.economics.scaling.constants import constants, scaling_law
 from understudy.economics.scaling.flop import TRAINING_FLOP, check_positive
 from understudy.economics.scaling.law import Allocation, ScalingLaw
 
-__all__ = ["SEEN_PASSES", "DataConstrainedLaw", "RepeatedOptimum", "data_constrained_law"]
+__all__ = ["DataConstrainedLaw", "RepeatedOptimum", "data_constrained_law"]
 
-SEEN_PASSES = 44.0
-"""Most passes over the data in the runs behind the law (section 5 of the article)."""
 _N_GRID = 801
 _N_GOLDEN = 80
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -145,10 +143,10 @@ class DataConstrainedLaw:
         tokens = flops / (TRAINING_FLOP * size)
         epochs = max(1.0, tokens / unique)
         warnings = []
-        if epochs > SEEN_PASSES:
+        if epochs - 1 > self.tokens_decay:
             warnings.append(
-                f"{epochs:.0f} passes are more than the {SEEN_PASSES:.0f} seen when the law was fitted: "
-                "loss rises from overfitting before that"
+                f"after {1 + self.tokens_decay:.0f} passes a further one is worth under 1/e of fresh data, and the "
+                f"law does not see overfitting: {epochs:.0f} passes are not to be trusted"
             )
         return RepeatedOptimum(
             size, tokens, flops, self.loss(size, tokens, unique), epochs, unique,

@@ -12,7 +12,14 @@ import math
 
 from understudy.errors import ConfigError
 
-__all__ = ["INFERENCE_FLOP", "TRAINING_FLOP", "check_positive", "inference_flops", "matching_inference_tokens", "training_flops"]
+__all__ = [
+    "INFERENCE_FLOP",
+    "TRAINING_FLOP",
+    "check_positive",
+    "inference_flops",
+    "matching_inference_tokens",
+    "training_flops",
+]
 
 TRAINING_FLOP = 6.0
 """FLOP per parameter and token trained on."""
@@ -28,7 +35,11 @@ def check_positive(name: str, value: float, *, is_zero_allowed: bool = False) ->
     ConfigError
         Otherwise; it names the field.
     """
-    if isinstance(value, int | float) and math.isfinite(value) and (value > 0 or (is_zero_allowed and value == 0)):
+    if (
+        isinstance(value, int | float)
+        and math.isfinite(value)
+        and (value > 0 or (is_zero_allowed and value == 0))
+    ):
         return float(value)
     limits = "0 or more" if is_zero_allowed else "above 0"
     raise ConfigError(f"{name} must be a finite number {limits}", given=repr(value))

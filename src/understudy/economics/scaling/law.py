@@ -111,12 +111,12 @@ class ScalingLaw:
 
     @property
     def parameters_exponent(self) -> float:
-        """a of ``N_opt ~ C**a``: ``beta / (alpha + beta)``."""
+        """Exponent a of ``N_opt ~ C**a``: ``beta / (alpha + beta)``."""
         return self.beta / (self.alpha + self.beta)
 
     @property
     def tokens_exponent(self) -> float:
-        """b of ``D_opt ~ C**b``: ``alpha / (alpha + beta)``."""
+        """Exponent b of ``D_opt ~ C**b``: ``alpha / (alpha + beta)``."""
         return self.alpha / (self.alpha + self.beta)
 
     @property
@@ -186,7 +186,7 @@ class ScalingLaw:
         return f"a loss of {loss:.4g} is at or below E = {self.e:.4g}, which no size and no data reaches"
 
     def _inverse(self, loss: float, other: float, coefficient: float, exponent: float, who: str) -> Answer:
-        """x with ``e + other + coefficient / x**exponent == loss``."""
+        """The x with ``e + other + coefficient / x**exponent == loss``."""
         if check_positive("loss", loss) <= self.e:
             return Answer(None, self._out_of_reach(loss))
         gap = loss - self.e - other

@@ -142,7 +142,11 @@ def _search(
 
 
 def _update(
-    inverse: FloatArray, is_first: npt.NDArray[np.bool_], rows: IndexArray, step: FloatArray, change: FloatArray
+    inverse: FloatArray,
+    is_first: npt.NDArray[np.bool_],
+    rows: IndexArray,
+    step: FloatArray,
+    change: FloatArray,
 ) -> None:
     """The BFGS update of the inverse Hessians, in place, where the curvature along the step is positive."""
     product = np.einsum("ij,ij->i", step, change)
@@ -157,6 +161,6 @@ def _update(
     yhy = np.einsum("ij,ij->i", y, hy)
     cross = hy[:, :, None] * s[:, None, :]
     outer = s[:, :, None] * s[:, None, :]
-    inverse[at] += outer * ((sy + yhy) / sy**2)[:, None, None] - (cross + cross.transpose(0, 2, 1)) / sy[
-        :, None, None
-    ]
+    inverse[at] += (
+        outer * ((sy + yhy) / sy**2)[:, None, None] - (cross + cross.transpose(0, 2, 1)) / sy[:, None, None]
+    )

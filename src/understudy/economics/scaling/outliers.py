@@ -47,7 +47,9 @@ class DroppedRuns:
 def _highest_loss(runs: TrainingRuns, count: float) -> BoolArray:
     """Runs at or above the `count`-th highest loss; ties with it go too."""
     if count != int(count) or count < 1:
-        raise ConfigError("highest-loss drops a whole number of runs", given=repr(count), todo="highest-loss:5")
+        raise ConfigError(
+            "highest-loss drops a whole number of runs", given=repr(count), todo="highest-loss:5"
+        )
     if count >= len(runs):
         raise DataError("the outlier rule leaves no run", given=f"highest-loss:{count:g} of {len(runs)} runs")
     return np.asarray(runs.loss >= np.sort(runs.loss)[-int(count)])

@@ -23,7 +23,14 @@ from understudy.economics.scaling.outliers import DroppedRuns, drop_outliers
 from understudy.economics.scaling.runs import TrainingRuns
 from understudy.errors import ConfigError, DataError
 
-__all__ = ["FEWEST_RUNS", "HUBER_DELTA", "ParametricFit", "fit_parametric", "huber_objective", "refit_weighted"]
+__all__ = [
+    "FEWEST_RUNS",
+    "HUBER_DELTA",
+    "ParametricFit",
+    "fit_parametric",
+    "huber_objective",
+    "refit_weighted",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
