@@ -60,9 +60,7 @@ def _show(figures: Sequence[Figure], *, is_long: bool) -> None:
     rows = [
         _row(figure, claim, is_first=at == 0) for figure in figures for at, claim in enumerate(figure.claims)
     ]
-    print_table(
-        ["", "claim", "published", "computed", "assuming", "verdict"], rows, right=[2, 3, 4]
-    )
+    print_table(["", "claim", "published", "computed", "assuming", "verdict"], rows, right=[2, 3, 4])
     for figure in figures:
         if is_long:
             _show_details(figure)
@@ -84,8 +82,13 @@ def _row(figure: Figure, claim: Claim, *, is_first: bool) -> list[str]:
         "not checked": "not checked",
     }
     name = f"{claim.name}, {claim.unit}" if claim.unit else claim.name
-    plain = "-" if claim.computed is None else brief(claim.computed)
-    assumed = "-" if claim.assumed is None else brief(claim.assumed)
+
+    def shown(value: float | None) -> str:
+        if value is None:
+            return "-"
+        return f"{value:.1f}" if claim.unit == "year" else brief(value)
+
+    plain, assumed = shown(claim.computed), shown(claim.assumed)
     return [figure.number if is_first else "", name, published, plain, assumed, words[claim.verdict]]
 
 

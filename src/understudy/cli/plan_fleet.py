@@ -22,19 +22,25 @@ __all__ = ["fleet_command"]
 @click.option("--service-seconds", type=float, help="Time of a call on a device with all slots busy.")
 @click.option("--tokens-per-call", type=float, help="Tokens written a call; with --tokens-per-second.")
 @click.option("--tokens-per-second", type=float, help="Written by one device over all its slots together.")
-@click.option("--slots", type=int, default=1, show_default=True, help="Calls that a device works on at a time.")
+@click.option(
+    "--slots", type=int, default=1, show_default=True, help="Calls that a device works on at a time."
+)
 @click.option("--service-cv", type=float, default=1.0, show_default=True, help="Spread of the service time over its mean: 1 exponential, 0 constant.")  # fmt: skip
 @click.option("--wait", "wait_limit_s", type=float, default=1.0, show_default=True, help="Seconds a call may wait.")  # fmt: skip
 @click.option("--percentile", type=float, default=95.0, show_default=True, help="Share of calls that wait no longer, in per cent.")  # fmt: skip
 @click.option("--spares", type=int, default=1, show_default=True, help="Devices that may fail (N + k).")
-@click.option("--most-utilisation", type=float, default=0.9, show_default=True, help="Ceiling on the busy share.")
+@click.option(
+    "--most-utilisation", type=float, default=0.9, show_default=True, help="Ceiling on the busy share."
+)
 @click.option("--device", default="l4", show_default=True, help="A device of the catalogue, or custom.")
 @click.option("--usd-per-hour", type=float, help="Rent of one device, instead of the catalogue's.")
 @click.option("--own", "is_owned", is_flag=True, help="The devices are bought.")
 @click.option("--device-usd", type=float, help="Price of one device (with --own).")
 @click.option("--life-years", type=float, default=4.0, show_default=True, help="Life of an own device.")
 @click.option("--power-w", type=float, help="Power of one device at full load.")
-@click.option("--pue", type=float, default=1.2, show_default=True, help="Power of the building over the devices'.")
+@click.option(
+    "--pue", type=float, default=1.2, show_default=True, help="Power of the building over the devices'."
+)
 @click.option("--electricity", default="us-industrial", show_default=True, help="A price of the catalogue.")
 @click.option("--usd-per-kwh", type=float, help="Price of electricity, instead of the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

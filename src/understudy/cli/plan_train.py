@@ -17,7 +17,9 @@ __all__ = ["train_command"]
 @click.option("--usd", type=float, help="Money for accelerators.")
 @click.option("--hours", type=float, help="Wall time, with --devices.")
 @click.option("--loss", type=float, help="Loss to reach, nats a token.")
-@click.option("--params", "parameters", type=float, help="Parameters, on the compute-optimal data or --tokens.")
+@click.option(
+    "--params", "parameters", type=float, help="Parameters, on the compute-optimal data or --tokens."
+)
 @click.option("--tokens", type=float, help="Tokens to train on, with --params.")
 @click.option("--inference-tokens", type=float, help="Tokens read and written in the model's life.")
 @click.option("--unique-tokens", type=float, help="Tokens there are; beyond them data repeat.")
@@ -26,13 +28,19 @@ __all__ = ["train_command"]
 @click.option("--devices", type=int, help="How many; by default the fewest on which training fits.")
 @click.option("--usd-per-hour", type=float, help="Rent of one device, instead of the catalogue's.")
 @click.option("--mfu", type=float, default=0.4, show_default=True, help="Useful share of peak FLOP.")
-@click.option("--pue", type=float, default=1.2, show_default=True, help="Power of the building over the devices'.")
+@click.option(
+    "--pue", type=float, default=1.2, show_default=True, help="Power of the building over the devices'."
+)
 @click.option("--constants", "constants_name", default="besiroglu2024", show_default=True, help="Constants of the scaling law.")  # fmt: skip
 @click.option("--sequence-length", type=int, default=4096, show_default=True, help="Tokens of a sequence.")
-@click.option("--micro-batch", type=int, default=1, show_default=True, help="Sequences at a time on a device.")
+@click.option(
+    "--micro-batch", type=int, default=1, show_default=True, help="Sequences at a time on a device."
+)
 @click.option("--recompute", type=click.Choice(["none", "selective", "full"]), default="selective", show_default=True, help="Activations computed again.")  # fmt: skip
 @click.option("--zero", "zero_stage", type=click.IntRange(0, 3), default=3, show_default=True, help="ZeRO stage; 3 is FSDP.")  # fmt: skip
-@click.option("--vocabulary", "n_vocab", type=int, default=32_000, show_default=True, help="Rows of the embedding.")
+@click.option(
+    "--vocabulary", "n_vocab", type=int, default=32_000, show_default=True, help="Rows of the embedding."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", metavar="FILE", help="Draw loss against size as SVG.")
 def train_command(
@@ -106,7 +114,7 @@ def _show(plan: TrainPlan, sources: dict[str, str]) -> None:
                 brief(row.tokens),
                 brief(row.training_flops),
                 "unknown" if row.usd is None else f"${row.usd:,.0f}",
-                row.reason or row.source,
+                row.reason or f"{row.source}, {row.year}",
             ]
             for row in plan.sensitivity
         ],
@@ -123,29 +131,31 @@ def _show_means(plan: TrainPlan) -> None:
     from understudy.units import format_bytes, format_usd
 
     shape, cost = plan.shape, plan.cost
+    heads = f"{shape.n_heads} heads ({shape.n_kv_heads} key-value)"
+    length = plan.means.batch.sequence_length
+    attention = f"{100 * plan.attention_share:.1f} % of FLOP at {length:,} tokens, not in the figures below"
     rows = [
-        ["shape", f"{shape.n_layers} layers, width {shape.d_model:,}, {shape.n_heads} heads "
-                  f"({shape.n_kv_heads} key-value), feed-forward {shape.d_ff:,}"],
+        ["shape", f"{shape.n_layers} layers, width {shape.d_model:,}, {heads}, feed-forward {shape.d_ff:,}"],
         ["its parameters", f"{count_parameters(shape).total:,}"],
-        ["attention adds", f"{100 * plan.attention_share:.1f} % of FLOP at "
-                           f"{plan.means.batch.sequence_length:,} tokens, not in the figures below"],
+        ["attention adds", attention],
         ["accelerator hours", f"{cost.device_hours:,.1f} at {100 * cost.mfu:g} % MFU"],
         ["devices", "unknown" if cost.devices is None else f"{cost.devices:,}"],
         ["wall time", "unknown" if cost.wall_hours is None else f"{cost.wall_hours:,.1f} hours"],
         ["rent", format_usd(cost.usd)],
         ["energy", f"{brief(cost.kwh, 'kWh')} at PUE {cost.pue:g}"],
-    ]  # fmt: skip
+    ]
     if plan.sharding is None or plan.memory is None:
         rows.append(["fewest devices", "unknown: no memory is known, or a layer is too large for one device"])
     else:
         one, memory = plan.sharding, plan.memory
         parallel = f"data {one.data}, tensor {one.tensor}, pipeline {one.pipeline}, ZeRO {one.zero_stage}"
+        states = format_bytes(memory.total_bytes - memory.activation_bytes)
+        activations = f"{format_bytes(memory.activation_bytes)} ({plan.means.batch.recompute} recomputation)"
+        total = format_bytes(memory.total_bytes)
         rows += [
             ["fewest devices", f"{one.devices:,} ({parallel})"],
-            ["memory a device", f"{format_bytes(memory.total_bytes)}: states "
-             f"{format_bytes(memory.total_bytes - memory.activation_bytes)}, activations "
-             f"{format_bytes(memory.activation_bytes)} ({plan.means.batch.recompute} recomputation)"],
-        ]  # fmt: skip
+            ["memory a device", f"{total}: states {states}, activations {activations}"],
+        ]
     print_table(["", ""], rows)
 
 

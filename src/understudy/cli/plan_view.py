@@ -48,7 +48,11 @@ def print_words(words: str, *, style: str | None = None) -> None:
 
 
 def print_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), title: str | None = None
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    title: str | None = None,
 ) -> None:
     """A table; columns whose places are in `right` hold numbers and stand to the right.
 

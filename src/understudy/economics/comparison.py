@@ -7,7 +7,7 @@ are bought and rented by whole months. It does not know how good the answers are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -116,14 +116,21 @@ def compare_over_time(
     if not (calls_per_month > 0 and math.isfinite(calls_per_month)):
         raise ConfigError("calls_per_month must be above 0", given=repr(calls_per_month))
     if months < 1 or not growth_per_month > -1:
-        raise ConfigError("months must be 1 or more, and growth above -1", given=f"{months}, {growth_per_month}")
-    volumes = calls_per_month * (1 + growth_per_month) ** np.arange(months)
+        raise ConfigError(
+            "months must be 1 or more, and growth above -1", given=f"{months}, {growth_per_month}"
+        )
+    volumes = calls_per_month * np.power(1 + growth_per_month, np.arange(months, dtype=np.float64))
     if not np.isfinite(volumes).all():
         raise ConfigError("the volume grows beyond all bounds", given=f"growth {growth_per_month}")
     return _compare("months", options, lambda option: _time_curve(option, volumes), (0.0, float(months)))
 
 
-def _compare(axis: str, options: Sequence[CostOption], curve_of: Any, ends: tuple[float, float]) -> Comparison:
+def _compare(
+    axis: str,
+    options: Sequence[CostOption],
+    curve_of: Callable[[CostOption], Curve],
+    ends: tuple[float, float],
+) -> Comparison:
     names = [option.name for option in options]
     if len(set(names)) < len(names):
         raise ConfigError("two options have the same name", given=", ".join(names))
@@ -145,14 +152,12 @@ def _compare(axis: str, options: Sequence[CostOption], curve_of: Any, ends: tupl
 
 
 def _named(first: str, second: str, one: Crossing) -> PairCrossing:
-    return PairCrossing(
-        first, second, one.x, first if one.is_first_lower_after else second, one.is_at_a_jump
-    )
+    return PairCrossing(first, second, one.x, first if one.is_first_lower_after else second, one.is_at_a_jump)
 
 
 def _volume_curve(option: CostOption, most_calls: float, period_months: float) -> Curve:
     assert option.once_usd is not None and option.usd_per_call is not None  # noqa: PT018
-    assert option.usd_per_month is not None  # noqa: PT018
+    assert option.usd_per_month is not None
     assert option.usd_per_unit_month is not None and option.usd_per_unit is not None  # noqa: PT018
     life_share = 1.0 if option.life_months is None else period_months / option.life_months
     unit_usd = option.usd_per_unit_month * period_months + option.usd_per_unit * life_share
@@ -177,7 +182,7 @@ def _volume_curve(option: CostOption, most_calls: float, period_months: float) -
 
 def _time_curve(option: CostOption, volumes: FloatArray) -> Curve:
     assert option.once_usd is not None and option.usd_per_call is not None  # noqa: PT018
-    assert option.usd_per_month is not None  # noqa: PT018
+    assert option.usd_per_month is not None
     assert option.usd_per_unit_month is not None and option.usd_per_unit is not None  # noqa: PT018
     months = np.arange(len(volumes), dtype=np.float64)
     falls = np.ones(len(volumes))

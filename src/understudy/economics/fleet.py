@@ -20,10 +20,12 @@ __all__ = ["Demand", "Fleet", "Promise", "Running", "Unit", "devices_by_flop", "
 SECONDS_PER_DAY = 86_400.0
 
 
-def _check(is_zero_allowed: bool, **values: float) -> None:  # noqa: FBT001
+def _check(is_zero_allowed: bool, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value) or value < 0 or (value == 0 and not is_zero_allowed):
-            raise ConfigError(f"{name} must be {'0 or more' if is_zero_allowed else 'above 0'}", given=repr(value))
+            raise ConfigError(
+                f"{name} must be {'0 or more' if is_zero_allowed else 'above 0'}", given=repr(value)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,9 @@ class Running:
         if self.device_usd is not None and not (self.life_years is not None and self.life_years > 0):
             raise ConfigError("an own device needs a life in years, above 0", given=repr(self.life_years))
         if self.usd_per_hour is not None and self.device_usd is not None:
-            raise ConfigError("a device is rented or owned: give a price per hour or a price to buy, not both")
+            raise ConfigError(
+                "a device is rented or owned: give a price per hour or a price to buy, not both"
+            )
         if not 0 <= self.idle_power_share <= 1 or not 1 <= self.pue < math.inf:
             raise ConfigError(
                 "idle_power_share must be from 0 to 1, and pue 1 or more",
@@ -293,7 +297,16 @@ def size_fleet(demand: Demand, unit: Unit, promise: Promise, running: Running) -
     mean = demand.mean_calls_per_second * unit.service_s / (devices * unit.slots)
     usd, reason = running.fleet_usd_per_hour(devices, mean)
     return Fleet(
-        demand, unit, promise, working, promise.spares, queue, mean, usd, reason, running.kilowatts(devices, mean)
+        demand,
+        unit,
+        promise,
+        working,
+        promise.spares,
+        queue,
+        mean,
+        usd,
+        reason,
+        running.kilowatts(devices, mean),
     )
 
 

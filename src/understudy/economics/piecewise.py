@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,9 @@ def _within(curve: Curve, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
     return finer.start[at[:-1]], finer.end[at[1:] - 1]
 
 
-def _crossing(knots: FloatArray, start: FloatArray, end: FloatArray, piece: int, *, is_jump: bool) -> Crossing:
+def _crossing(
+    knots: FloatArray, start: FloatArray, end: FloatArray, piece: int, *, is_jump: bool
+) -> Crossing:
     if is_jump:
         met = piece > 0 and end[piece - 1] == 0
         return Crossing(float(knots[piece]), bool(start[piece] < 0), not met)
@@ -128,7 +131,7 @@ def cheapest_spans(curves: Sequence[Curve], ends: tuple[float, float]) -> list[t
             places |= {one.x for one in crossings(first, second) if ends[0] < one.x < ends[1]}
     stops = sorted(places)
     spans: list[tuple[float, float, int]] = []
-    for low, high in zip(stops, stops[1:], strict=False):
+    for low, high in pairwise(stops):
         middle = (low + high) / 2
         best = min(range(len(curves)), key=lambda at: curves[at].at(middle))
         if spans and spans[-1][2] == best:

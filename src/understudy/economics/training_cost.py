@@ -17,7 +17,14 @@ from understudy.economics.transformer.flops import training_flop_per_token
 from understudy.economics.transformer.shape import ModelShape
 from understudy.errors import ConfigError
 
-__all__ = ["DEFAULT_MFU", "Accelerator", "TrainingCost", "flops_within", "shape_training_flops", "training_cost"]
+__all__ = [
+    "DEFAULT_MFU",
+    "Accelerator",
+    "TrainingCost",
+    "flops_within",
+    "shape_training_flops",
+    "training_cost",
+]
 
 DEFAULT_MFU = 0.40
 """Published at scale in bf16: Llama 3 405B 0.38 to 0.43 on H100 (arXiv:2407.21783, table 4), PaLM 0.462 on

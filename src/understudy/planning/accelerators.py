@@ -28,7 +28,9 @@ def accelerator_of(device: str, *, usd_per_hour: float | None = None) -> tuple[A
     rate = known.rate("bf16")
     if rate is None:
         raise ConfigError("the device has no 16-bit rate to train with", given=known.name)
-    sources = {"device": f"{known.name}, {rate[0] / 1e12:g} TFLOP/s in {rate[1]}: {known.source}, {known.as_of}"}
+    sources = {
+        "device": f"{known.name}, {rate[0] / 1e12:g} TFLOP/s in {rate[1]}: {known.source}, {known.as_of}"
+    }
     if usd_per_hour is None:
         offers = cloud_prices_of(known.id)
         if offers:

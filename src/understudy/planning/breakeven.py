@@ -253,7 +253,9 @@ def breakeven_chart(plan: BreakEvenPlan, *, is_over_time: bool) -> Chart:
     ]
     title = "Total cost over time" if is_over_time else "Total cost over calls"
     axis = Axis("months") if is_over_time else Axis("calls", is_log=True, tick=compact)
-    return Chart(title, axis, Axis("total, US dollars", is_log=not is_over_time, tick=usd_tick), series, marks)
+    return Chart(
+        title, axis, Axis("total, US dollars", is_log=not is_over_time, tick=usd_tick), series, marks
+    )
 
 
 def _lowest_crossings(found: Comparison) -> list[Any]:

@@ -127,9 +127,7 @@ def _price(name: str, model: Any, numbers: Mapping[str, float]) -> TeacherPrice 
         listed = model_price(model)
     if "usd_per_call" in written:
         return TeacherPrice(written["usd_per_call"], source="given price")
-    known = {
-        key: written.get(key, None if listed is None else getattr(listed, key)) for key in _PRICE[2:]
-    }
+    known = {key: written.get(key, None if listed is None else getattr(listed, key)) for key in _PRICE[2:]}
     if known["usd_per_million_in"] is None or known["usd_per_million_out"] is None:
         return None
     source = "price list" if not written else ("given price" if listed is None else "price list, overridden")

@@ -7,6 +7,7 @@ optimal: the sensitivity table is part of the answer.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ from understudy.planning.train_mixture import MixturePlan, plan_mixture
 
 __all__ = ["Aim", "Means", "SensitivityRow", "TrainPlan", "Variant", "plan_training"]
 
+_ARXIV = re.compile(r"arXiv:? ?(\d{4}\.\d{4,5})")
 Kind = Literal["compute-optimal", "inference-aware", "data-constrained", "as given"]
 
 
@@ -66,7 +68,11 @@ class Aim:
     unique_tokens: float | None = None
 
     def __post_init__(self) -> None:
-        ways = [name for name in ("flops", "usd", "hours", "loss", "parameters") if getattr(self, name) is not None]
+        ways = [
+            name
+            for name in ("flops", "usd", "hours", "loss", "parameters")
+            if getattr(self, name) is not None
+        ]
         if len(ways) != 1:
             raise ConfigError(
                 "a plan starts from one of FLOP, money, hours, loss or parameters",
@@ -145,6 +151,7 @@ class SensitivityRow:
 
     constants: str
     source: str
+    year: int
     parameters: float | None
     tokens: float | None
     training_flops: float | None
@@ -275,13 +282,19 @@ def plan_training(
         variants=variants,
         shape=shape,
         cost=training_cost(
-            best.training_flops, means.accelerator, devices=means.devices or fewest, mfu=means.mfu, pue=means.pue
+            best.training_flops,
+            means.accelerator,
+            devices=means.devices or fewest,
+            mfu=means.mfu,
+            pue=means.pue,
         ),
         attention_share=with_attention / (6 * own.multiplied) - 1,
         sharding=None if fits is None else fits[0],
         memory=None if fits is None else fits[1],
         fewest_devices=fewest,
-        mixture=None if n_experts is None else plan_mixture(best.training_flops, n_experts, means.accelerator),
+        mixture=None
+        if n_experts is None
+        else plan_mixture(best.training_flops, n_experts, means.accelerator),
         sensitivity=_sensitivity(aim, means),
     )
 
@@ -292,9 +305,7 @@ def _budget(aim: Aim, means: Means) -> float | None:
         return aim.flops
     if aim.usd is None and aim.hours is None:
         return None
-    return flops_within(
-        means.accelerator, usd=aim.usd, hours=aim.hours, devices=means.devices, mfu=means.mfu
-    )
+    return flops_within(means.accelerator, usd=aim.usd, hours=aim.hours, devices=means.devices, mfu=means.mfu)
 
 
 def _first(aim: Aim, means: Means, law: ScalingLaw) -> tuple[Kind, Allocation]:
@@ -322,6 +333,12 @@ def _variants(aim: Aim, means: Means, law: ScalingLaw, name: str) -> tuple[Varia
         best = inference_optimum(law, first.loss, aim.inference_tokens)
         allocation = law.allocation(best.parameters, best.tokens)
         found.append(_variant("inference-aware", allocation, name, aim))
+        if best.training_flops > 1.001 * first.training_flops:
+            words = (
+                f"it trains for {best.training_flops / first.training_flops:.3g} times the FLOP of the first plan, to "
+                f"save {100 * best.saved_share:.0f} % of training and answering together"
+            )
+            found[-1] = replace(found[-1], warnings=(words, *found[-1].warnings))
     chosen = found[-1]
     if aim.unique_tokens is not None and chosen.tokens > aim.unique_tokens:
         found.append(_constrained(aim, chosen, name))
@@ -361,16 +378,24 @@ def _sensitivity(aim: Aim, means: Means) -> tuple[SensitivityRow, ...]:
     # A corpus limit is left out: it has one set of constants of its own.
     plain = replace(aim, unique_tokens=None)
     for name in (*constants_names("additive"), *constants_names("data-constrained")):
-        source = constants(name).source.split(",")[0]
+        row = constants(name)
+        source = f"arXiv {number[1]}" if (number := _ARXIV.search(row.source)) else row.source
         try:
             best = _variants(plain, means, scaling_law(name), name)[-1]
         except ConfigError as error:
-            rows.append(SensitivityRow(name, source, None, None, None, None, error.what))
+            rows.append(SensitivityRow(name, source, row.year, None, None, None, None, error.what))
             continue
         cost = training_cost(best.training_flops, means.accelerator, mfu=means.mfu)
         rows.append(
             SensitivityRow(
-                name, source, best.parameters, best.tokens, best.training_flops, cost.usd, cost.usd_reason
+                name,
+                source,
+                row.year,
+                best.parameters,
+                best.tokens,
+                best.training_flops,
+                cost.usd,
+                cost.usd_reason,
             )
         )
     return tuple(rows)

@@ -172,7 +172,11 @@ def _pruning() -> Figure:
         "pruning and distilling",
         "Pruning and distilling an existing model usually lowers density against training small from scratch.",
         ["`understudy density compress-check` measures rho before and after a compression"],
-        [Claim(name="density after over before", missing="needs scores of a model and of its compressed form")],
+        [
+            Claim(
+                name="density after over before", missing="needs scores of a model and of its compressed form"
+            )
+        ],
     )
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.errors import ConfigError
-from understudy.planning.figures import capability, replications, serving_money, sizes, small_models, training_money
-from understudy.planning.figures.figure import ASSUMED, INCONSISTENT, REPRODUCED, Figure
+from understudy.planning.figures import (
+    capability,
+    replications,
+    serving_money,
+    sizes,
+    small_models,
+    training_money,
+)
+from understudy.planning.figures.figure import ASSUMED, INCONSISTENT, REPRODUCED, Figure, Verdict
 
 __all__ = ["all_figures", "figures_chart", "figures_json", "tally"]
 
@@ -54,21 +61,22 @@ def figures_json(figures: Sequence[Figure]) -> dict[str, Any]:
 def figures_chart(figures: Sequence[Figure]) -> Chart:
     """Computed over published, one point per claim, by entry; the plain value where an assumption closed it."""
     series = []
-    for name, verdicts, colour in (
-        ("reproduced", (REPRODUCED,), "accent"),
-        ("with an assumption", (ASSUMED,), 1),
-        ("inconsistent", (INCONSISTENT,), 2),
-    ):
+    groups: tuple[tuple[str, Verdict, int | Literal["accent"]], ...] = (
+        ("reproduced", REPRODUCED, "accent"),
+        ("with an assumption", ASSUMED, 1),
+        ("inconsistent", INCONSISTENT, 2),
+    )
+    for name, verdict, colour in groups:
         points = [
             (at, claim.ratio, f"{figure.number} {claim.name}")
             for at, figure in enumerate(figures, start=1)
             for claim in figure.claims
-            if claim.verdict in verdicts and claim.ratio is not None
+            if claim.verdict == verdict and claim.ratio is not None
         ]
         if points:
             x, y, labels = zip(*points, strict=True)
             # Only what misses is named: the names of what fits would cover each other at 1.
-            shown = list(labels) if colour == 2 else None
+            shown = list(labels) if verdict == INCONSISTENT else None
             series.append(Series(name, x, y, kind="points", labels=shown, colour=colour))
     names = [figure.number for figure in figures]
     return Chart(

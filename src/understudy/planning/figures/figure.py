@@ -67,15 +67,25 @@ class Published:
         return self.low <= computed <= self.high
 
 
+def _plain(value: float) -> str:
+    """A number as it would be published: 1.4e6, not 1.4e+06."""
+    text = f"{value:,.6g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.6g}"
+    if abs(value) >= 1e6:
+        text = f"{value:.6e}".replace("e+0", "e").replace("e+", "e")
+        digits, power = text.split("e")
+        text = f"{digits.rstrip('0').rstrip('.')}e{power}"
+    return text
+
+
 def about(value: float, tolerance: float, words: str | None = None) -> Published:
     """A value that is met within a relative `tolerance`."""
     ends = sorted((value * (1 - tolerance), value * (1 + tolerance)))
-    return Published(value, ends[0], ends[1], words or f"{value:,.6g}")
+    return Published(value, ends[0], ends[1], words or _plain(value))
 
 
 def between(low: float, high: float, words: str | None = None) -> Published:
     """A published range, met anywhere within it."""
-    return Published((low * high) ** 0.5, low, high, words or f"{low:,.6g} to {high:,.6g}")
+    return Published((low * high) ** 0.5, low, high, words or f"{_plain(low)} to {_plain(high)}")
 
 
 def at_most(value: float, words: str) -> Published:
@@ -170,7 +180,9 @@ class Claim:
         """JSON form; an open end of a range is null."""
         published = None
         if self.published is not None:
-            ends = [end if abs(end) < float("inf") else None for end in (self.published.low, self.published.high)]
+            ends = [
+                end if abs(end) < float("inf") else None for end in (self.published.low, self.published.high)
+            ]
             published = {"value": self.published.value, "accepted": ends, "words": self.published.words}
         return {
             "name": self.name,

@@ -164,9 +164,7 @@ def _company() -> Figure:
         "Running a large-model company at $8M a month: tokens a month at a given price to break even.",
         ["no price was published; three prices a million tokens, before the cost of serving them"],
         [
-            Claim(
-                name=f"tokens a month at ${price:g} a million", unit="tokens", computed=8e6 / price * 1e6
-            )
+            Claim(name=f"tokens a month at ${price:g} a million", unit="tokens", computed=8e6 / price * 1e6)
             for price in (0.1, 1.0, 10.0)
         ],
     )

@@ -127,13 +127,13 @@ def _leading_run() -> Figure:
             Claim(
                 name="passes $1B, doubling in 10 months",
                 unit="year",
-                published=at_most(2027.0, "by 2026"),
+                published=at_most(2027.0, "by the end of 2026"),
                 computed=years[10],
             ),
             Claim(
                 name="passes $1B, doubling in 6 months",
                 unit="year",
-                published=at_most(2027.0, "by 2026"),
+                published=at_most(2027.0, "by the end of 2026"),
                 computed=years[6],
             ),
         ],
@@ -182,7 +182,10 @@ def _jetmoe() -> Figure:
         "a mixture of experts for a tenth of a million",
         "JetMoE-8B reaches LLaMA-2-7B-class quality for about $0.1M: 30,000 H100-hours, 1.25T tokens, 2.2B active "
         "parameters, about 15 % MFU. Total parameters set memory, active parameters set compute.",
-        [f"JetMoE: {total:.3g} parameters (arXiv:2404.07413)", "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)"],
+        [
+            f"JetMoE: {total:.3g} parameters (arXiv:2404.07413)",
+            "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)",
+        ],
         [
             Claim(
                 name="utilisation",
