@@ -19,7 +19,6 @@ from understudy.economics.hardware.catalogue import (
     find_device,
     find_electricity,
 )
-from understudy.economics.queueing import Queue
 from understudy.errors import ConfigError
 
 __all__ = ["DEFAULT_PUE", "FleetPlan", "fleet_chart", "plan_fleet", "running_of"]
@@ -179,34 +178,28 @@ def plan_fleet(
 
 
 def fleet_chart(plan: FleetPlan) -> Chart:
-    """The stated percentile of waiting against devices, around the fleet found."""
+    """Devices against load, from a tenth to ten times the plan's: by the queue with spares, and by division."""
     fleet = plan.fleet
-    least = max(1, int(fleet.by_division) + 1)
-    most = max(fleet.working + 3, int(1.3 * fleet.working))
-    step = max(1, (most - least) // 200)
-    share = fleet.promise.share
-    x, y, mean = [], [], []
-    for working in range(least, most + 1, step):
-        queue = Queue(
-            fleet.demand.peak_calls_per_second,
-            fleet.unit.service_s,
-            working * fleet.unit.slots,
-            fleet.unit.service_cv,
-        )
-        if queue.is_stable:
-            x.append(float(working))
-            y.append(queue.wait_s(share))
-            mean.append(queue.mean_wait_s)
-    marks = [Mark(f"{fleet.working:,} working", x=float(fleet.working))]
-    if fleet.promise.wait_limit_s > 0:
-        marks.append(Mark(f"limit {fleet.promise.wait_limit_s:g} s", y=fleet.promise.wait_limit_s))
+    peak = fleet.demand.peak_calls_per_second
+    loads = [peak * 10 ** (step / 20 - 1) for step in range(41)]
+    queued, divided = [], []
+    for load in loads:
+        one = size_fleet(Demand(load), fleet.unit, fleet.promise, Running())
+        queued.append(float(one.devices))
+        divided.append(one.by_division)
+    share = 100 * fleet.promise.share
     return Chart(
-        f"Waiting at the peak by working devices ({plan.device})",
-        Axis("working devices", tick=compact),
-        Axis("wait before service, seconds", is_log=True, tick=lambda value: f"{value:g}"),
+        f"Devices by load ({plan.device})",
+        Axis("calls a second at the peak", is_log=True, tick=compact),
+        Axis("devices", is_log=True, tick=compact),
         [
-            Series(f"{100 * share:g} % wait at most", x, y, colour="accent"),
-            Series("mean wait", x, mean, colour=1),
+            Series(
+                f"{share:g} % wait at most {fleet.promise.wait_limit_s:g} s, {fleet.spares} spare",
+                loads,
+                queued,
+                colour="accent",
+            ),
+            Series("by division", loads, divided, kind="dashed", colour=0),
         ],
-        marks,
+        [Mark(f"this plan: {fleet.devices:,} devices", x=peak)],
     )

@@ -8,6 +8,7 @@ know whether the published value is true, only whether it follows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -156,17 +157,12 @@ class Claim:
 
     @property
     def ratio(self) -> float | None:
-        """Shown over published; ``None`` where there is no pair of positive numbers."""
-        if self.published is None or self.shown is None or self.published.value <= 0 or self.shown <= 0:
+        """Shown over published; ``None`` where there is no pair of positive numbers, or only a limit."""
+        published, shown = self.published, self.shown
+        if published is None or shown is None or published.value <= 0 or shown <= 0:
             return None
-        return self.shown / self.published.value
-
-    @property
-    def plain_ratio(self) -> float | None:
-        """What the published statement alone gives, over published."""
-        if self.published is None or self.computed is None or self.published.value <= 0 or self.computed <= 0:
-            return None
-        return self.computed / self.published.value
+        is_limit = math.isinf(published.low) or math.isinf(published.high)
+        return None if is_limit and published.accepts(shown) else shown / published.value
 
     @property
     def reason(self) -> str | None:
