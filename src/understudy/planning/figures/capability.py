@@ -7,13 +7,14 @@ import math
 from datetime import date, timedelta
 from pathlib import Path
 
+from understudy.economics.trends import NAMED_TRENDS, combined_doubling_days
 from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
 from understudy.planning.figures.inputs import DAYS_PER_MONTH
 
-__all__ = ["combined_doubling", "figures", "forecast_date"]
+__all__ = ["figures", "forecast_date"]
 
 _GROWTH = 0.007
-_DOUBLING_DAYS = 100.0
+_DOUBLING_DAYS = NAMED_TRENDS["density"].doubling_days
 _OBSSCALING = "ObsScaling_base_llm_benchmark_eval.csv"
 _PAIRS = (
     # smaller model, its size, larger model, its size, days between their releases
@@ -28,11 +29,6 @@ _PAIRS = (
 def figures(data: Path | None = None) -> list[Figure]:
     """Entries 16 to 22; with `data`, the folder of published points, those that need measured scores too."""
     return [_growth(), _price(), _chips(), _pairs(data), _pruning(), _forecast(), _useful_life()]
-
-
-def combined_doubling(*doublings: float) -> float:
-    """Doubling time of a product of things that each double in their own time, in the same unit."""
-    return 1 / sum(1 / one for one in doublings)
 
 
 def forecast_date(start: date, from_size: float, to_size: float, doubling_days: float) -> date:
@@ -98,7 +94,9 @@ def _price() -> Figure:
 
 
 def _chips() -> Figure:
-    chips = 2.1 * 365.25
+    chips, circuits, batteries = (
+        NAMED_TRENDS[name].doubling_days for name in ("chips", "circuits", "batteries")
+    )
     return Figure(
         "18",
         "density times chips",
@@ -110,14 +108,14 @@ def _chips() -> Figure:
                 name="doubling time of both",
                 unit="days",
                 published=about(88, 0.01),
-                computed=combined_doubling(_DOUBLING_DAYS, chips),
+                computed=combined_doubling_days(_DOUBLING_DAYS, chips),
             ),
             Claim(
                 name="with circuit density instead",
                 unit="days",
-                computed=combined_doubling(_DOUBLING_DAYS, 18 * DAYS_PER_MONTH),
+                computed=combined_doubling_days(_DOUBLING_DAYS, circuits),
             ),
-            Claim(name="battery over density", computed=10 * 365.25 / _DOUBLING_DAYS),
+            Claim(name="battery over density", computed=batteries / _DOUBLING_DAYS),
         ],
     )
 

@@ -12,6 +12,7 @@ from understudy.errors import ConfigError
 from understudy.planning.figures import (
     capability,
     replications,
+    replications_density,
     serving_money,
     sizes,
     small_models,
@@ -40,7 +41,7 @@ def all_figures(data: Path | None = None) -> list[Figure]:
         raise ConfigError("there is no such folder of data", given=str(data))
     groups = [sizes, training_money, serving_money, small_models]
     found = [figure for group in groups for figure in group.figures()]
-    found += [*capability.figures(data), *replications.figures(data)]
+    found += [*capability.figures(data), *replications.figures(data), *replications_density.figures(data)]
     return sorted(found, key=_order)
 
 
