@@ -7,9 +7,8 @@ import math
 from datetime import date, timedelta
 from pathlib import Path
 
-from understudy.economics.trends import NAMED_TRENDS, combined_doubling_days
+from understudy.economics.trends import DAYS_PER_MONTH, NAMED_TRENDS, combined_doubling_days
 from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
-from understudy.planning.figures.inputs import DAYS_PER_MONTH
 
 __all__ = ["figures", "forecast_date"]
 

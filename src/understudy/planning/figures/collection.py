@@ -11,6 +11,7 @@ from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.errors import ConfigError
 from understudy.planning.figures import (
     capability,
+    leading_runs,
     replications,
     replications_density,
     serving_money,
@@ -41,7 +42,12 @@ def all_figures(data: Path | None = None) -> list[Figure]:
         raise ConfigError("there is no such folder of data", given=str(data))
     groups = [sizes, training_money, serving_money, small_models]
     found = [figure for group in groups for figure in group.figures()]
-    found += [*capability.figures(data), *replications.figures(data), *replications_density.figures(data)]
+    found += [
+        *leading_runs.figures(data),
+        *capability.figures(data),
+        *replications.figures(data),
+        *replications_density.figures(data),
+    ]
     return sorted(found, key=_order)
 
 

@@ -13,7 +13,6 @@ from understudy.planning.accelerators import accelerator_of
 __all__ = [
     "CHINCHILLA_N",
     "CHINCHILLA_TOKENS",
-    "DAYS_PER_MONTH",
     "GPT3_N",
     "GPT3_TOKENS",
     "PALM_MFU",
@@ -43,7 +42,6 @@ TOKENS_PER_WORD = 4 / 3
 """English, OpenAI's rule of thumb: 75 words are 100 tokens."""
 USD_PER_FLOP = 1.4e6 / (6 * GPT3_N * GPT3_TOKENS)
 """Price of a FLOP of training by entry 3: $1.4M for GPT-3."""
-DAYS_PER_MONTH = 365.25 / 12
 
 
 def accelerator(device: str) -> Accelerator:

@@ -13,7 +13,7 @@ from understudy.density.family import FamilyPoint, number_in, read_family, read_
 from understudy.density.loss_law import LossLaw
 from understudy.density.measure import Measurement, measure
 from understudy.density.release_dates import release_of
-from understudy.density.ruler import LAWS, Ruler, fit_ruler
+from understudy.density.ruler import Ruler, fit_ruler, named_law
 from understudy.density.trend import DatedDensity, fit_trend
 from understudy.planning.figures.figure import Claim, Figure, Published, about, between
 
@@ -25,6 +25,7 @@ _LARGEST_RUNG = 1.4e9
 _MMLU_CHANCE = 0.25
 _FAMILIES = ("Llama", "Llama-2", "Qwen", "Qwen1.5")
 """Families of the table with three sizes or more, known tokens, and scores well above guessing."""
+_LAWS = ("epoch", "hoffmann")
 _MOST_PARAMETERS = 15e9
 _UNSURE = frozenset({"near_chance", "saturated"})
 
@@ -127,10 +128,10 @@ def _doubling(data: Path | None) -> Figure:
             name=f"ruler {family}, law of {law}",
             unit="months",
             published=between(2.6, 3.8),
-            computed=_doubling_months(path, family, LAWS[law][0]),
+            computed=_doubling_months(path, family, named_law(law)[0]),
         )
         for family in _FAMILIES
-        for law in sorted(LAWS)
+        for law in _LAWS
     ]
     return Figure(
         "S6",

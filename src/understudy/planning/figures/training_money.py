@@ -1,19 +1,18 @@
-"""Figures 3 to 7: what training costs in money, time and chips."""
+"""Figures 3 and 5 to 7: what training costs in money, time and chips."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import date
 
 from understudy.economics.scaling.flop import training_flops
 from understudy.economics.training_cost import Accelerator, TrainingCost, training_cost
 from understudy.economics.transformer.catalogue import find_model
-from understudy.planning.figures.figure import Claim, Figure, about, at_most, between
+from understudy.economics.trends import DAYS_PER_MONTH
+from understudy.planning.figures.figure import Claim, Figure, about, between
 from understudy.planning.figures.inputs import (
     CHINCHILLA_N,
     CHINCHILLA_TOKENS,
-    DAYS_PER_MONTH,
     GPT3_N,
     GPT3_TOKENS,
     PALM_MFU,
@@ -25,15 +24,14 @@ from understudy.planning.figures.inputs import (
     cny_per_usd,
 )
 
-__all__ = ["figures", "leading_run_months"]
+__all__ = ["figures"]
 
 _V100 = Accelerator(name="V100", peak_flops=28e12, usd_per_hour=1.5)
-_YEAR = 365.25
 
 
 def figures() -> list[Figure]:
-    """Entries 3 to 7."""
-    return [_known_runs(), _leading_run(), _hundred_trillion(), _jetmoe(), _gemma()]
+    """Entries 3 and 5 to 7."""
+    return [_known_runs(), _hundred_trillion(), _jetmoe(), _gemma()]
 
 
 def _priced(cost: TrainingCost) -> float:
@@ -104,37 +102,6 @@ def _known_runs() -> Figure:
                     "the same size on 180e9 tokens is six tenths of the compute; what is a seventh is the "
                     f"carbon, 75 t / 500 t = 1/{500 / 75:.1f}"
                 ),
-            ),
-        ],
-    )
-
-
-def leading_run_months(from_usd: float, to_usd: float, doubling_months: float) -> float:
-    """Months until a cost that doubles every `doubling_months` has grown from one sum to another."""
-    return doubling_months * math.log2(to_usd / from_usd)
-
-
-def _leading_run() -> Figure:
-    start = 2023 + date(2023, 3, 14).timetuple().tm_yday / _YEAR
-    years = {months: start + leading_run_months(1e8, 1e9, months) / 12 for months in (6, 10)}
-    return Figure(
-        "4",
-        "the cost of a leading run",
-        "GPT-4 cost over $100M to develop; if the cost of the leading run doubles every 10 months (6 to 10 in "
-        "the source), a leading run passes $1B by 2026.",
-        ["GPT-4's announcement, 2023-03-14, as the start"],
-        [
-            Claim(
-                name="passes $1B, doubling in 10 months",
-                unit="year",
-                published=at_most(2027.0, "by the end of 2026"),
-                computed=years[10],
-            ),
-            Claim(
-                name="passes $1B, doubling in 6 months",
-                unit="year",
-                published=at_most(2027.0, "by the end of 2026"),
-                computed=years[6],
             ),
         ],
     )
