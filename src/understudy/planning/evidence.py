@@ -171,8 +171,9 @@ def ledger_evidence(url: str, *, task: str | None = None, since_ms: int | None =
     """What a ledger has measured: volume per day, mean costs, coverage.
 
     Volume is calls over the days from the first to the last with calls, both counted whole. Means are over
-    the calls whose cost is known. Calls in shadow or record mode count as not answered by the student; a
-    ledger in which the student answered nothing tells no coverage.
+    the calls whose cost is known. Coverage counts what a student answered, with a certificate or without one,
+    among all calls that were answered; calls in shadow or record mode count as the teacher's. A ledger in which
+    no student answered tells no coverage.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def ledger_evidence(url: str, *, task: str | None = None, since_ms: int | None =
     ledger = Ledger.open(url, may_create=False)
     try:
         everything = totals(ledger, since_ms=since_ms, task=task)
-        by_student = totals(ledger, since_ms=since_ms, task=task, answered_by=["student"])
+        by_student = totals(ledger, since_ms=since_ms, task=task, answered_by=["student", "uncertified"])
         days = list(by_day(ledger, since_ms=since_ms, task=task))
     finally:
         ledger.close()

@@ -1,0 +1,130 @@
+"""The commands of `understudy plan` that count money: what they print, and how they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from understudy.cli.plan import plan_group
+from understudy.errors import ConfigError
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "plan"
+BREAKEVEN = ["breakeven", "--teacher-price", "0.002", "--student-usd", "1e-6", "--coverage", "128/280"]
+
+
+def run(*words):
+    return CliRunner().invoke(plan_group, [str(word) for word in words])
+
+
+def answer(*words):
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["breakeven", "fleet", "train", "figures"])
+def test_help_has_an_example_that_works(name):
+    done = run(name, "--help")
+    assert done.exit_code == 0
+    examples = [
+        line.strip() for line in done.stdout.splitlines() if line.strip().startswith("understudy plan")
+    ]
+    assert examples
+    for line in examples:
+        pasted = run(*line.split()[2:])
+        assert pasted.exit_code == 0, (line, pasted.output, pasted.exception)
+        assert all(len(row) <= 100 for row in pasted.stdout.splitlines())
+
+
+def test_breakeven_prints_an_interval_and_the_options(tmp_path):
+    words = [*BREAKEVEN, "--build-usd", 50, "--calls-per-month", 2e6, "--options", EXAMPLES / "options.toml"]
+    done = run(*words, "--plot", tmp_path / "a.svg", "--plot-time", tmp_path / "b.svg")
+    assert done.exit_code == 0, done.output
+    assert "95 % interval" in done.stdout
+    assert "on the counter's tablet" in done.stdout
+    assert (tmp_path / "a.svg").read_text().startswith("<svg ")
+    found = answer(*words)
+    assert len(found["options"]) == 6
+    assert found["volume_interval"][0] < found["student"]["volume"] < found["volume_interval"][1]
+
+
+def test_breakeven_reads_prices_by_the_token():
+    found = answer(
+        "breakeven", "--teacher-model", "gpt-4o-mini", "--read-tokens", 1000, "--written-tokens", 0
+    )
+    assert found["evidence"]["teacher_usd_per_call"] > 0
+    unknown = answer(
+        "breakeven", "--teacher-model", "no-such-model", "--read-tokens", 1, "--written-tokens", 1
+    )
+    assert unknown["evidence"]["teacher_usd_per_call"] is None
+    assert "no list price" in unknown["sources"]["teacher_usd_per_call"]
+
+
+def test_breakeven_says_what_is_unknown():
+    done = run("breakeven", "--student-usd", "1e-6", "--coverage", "0.5")
+    assert done.exit_code == 0
+    assert "unknown" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([*BREAKEVEN[:3], "--coverage", "most"], "--coverage is not understood"),
+        (["breakeven", "--teacher-price", "1", "--teacher-model", "x"], "give one"),
+        ([*BREAKEVEN, "--options", "nowhere.toml"], "cannot be read"),
+        ([*BREAKEVEN, "--plot", "nowhere/at/all.svg"], "cannot be written"),
+        (["fleet", "--users", "3", "--service-seconds", "1"], "--calls-per-user-day"),
+        (["fleet", "--users", "3", "--calls-per-second", "1"], "one way"),
+        (["fleet", "--calls-per-second", "3"], "how fast"),
+        (["fleet", "--calls-per-second", "3", "--service-seconds", "1", "--percentile", "100"], "percentile"),
+        (["train", "--flop", "1e21", "--device", "toaster"], "no device"),
+        (["train", "--flop", "-1"], "flops must be"),
+        (["train", "--hours", "24"], "--devices"),
+        (["train"], "--flop"),
+        (["train", "--flop", "1e21", "--constants", "mine"], "no scaling-law constants"),
+        (["figures", "99"], "no such entry"),
+        (["figures", "--data", "nowhere"], "no such folder"),
+    ],
+)
+def test_mistakes_are_told_in_words(words, told):
+    done = run(*words)
+    assert isinstance(done.exception, ConfigError), (done.output, done.exception)
+    assert told in str(done.exception)
+
+
+def test_fleet_counts_in_two_currencies():
+    found = answer(
+        "fleet", "--calls-per-month", 2e6, "--tokens-per-call", 60, "--tokens-per-second", 900, "--slots", 16
+    )
+    assert found["devices"] == found["working"] + found["spares"]
+    assert found["cny_per_month"] > found["usd_per_month"]
+    owned = run(
+        "fleet", "--calls-per-second", 3, "--service-seconds", 1, "--device", "custom", "--service-cv", 0
+    )
+    assert "cost unknown" in owned.stdout
+    assert "Allen and Cunneen" in owned.stdout
+
+
+def test_train_answers_from_each_start(tmp_path):
+    for words in (
+        ["--usd", 1000],
+        ["--hours", 24, "--devices", 8],
+        ["--loss", 2.2],
+        ["--params", 1e9, "--inference-tokens", 1e12],
+        ["--flop", 1e21, "--unique-tokens", 1e9, "--experts", 8, "--recompute", "full"],
+    ):
+        found = answer("train", *words)
+        assert found["cost"]["usd"] > 0
+        assert len(found["sensitivity"]) >= 5
+    done = run("train", "--flop", 1e21, "--experts", 8, "--plot", tmp_path / "t.svg")
+    assert "A mixture of experts" in done.stdout
+    assert (tmp_path / "t.svg").is_file()
+
+
+def test_figures_print_a_verdict_per_claim(tmp_path):
+    found = answer("figures", 3, "s1")
+    assert [one["number"] for one in found["figures"]] == ["3", "S1"]
+    done = run("figures", 9, "-v", "--plot", tmp_path / "f.svg")
+    assert "inconsistent: because" in done.stdout
+    assert "assumes" in done.stdout
