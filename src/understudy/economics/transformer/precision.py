@@ -19,7 +19,6 @@ PRECISION_WORDS = (
 )
 _PLAIN = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8}
 _QUANTISED = re.compile(r"int([2-8])(?:-g(\d{1,5}))?\Z")
-_SCALE_BITS = 16
 _DEFAULT_GROUP = 32
 
 
@@ -34,17 +33,20 @@ class Precision:
     bits
         Of one number.
     group_size
-        Numbers that share a 16-bit scale; 0 where there are no scales.
+        Numbers that share a scale; 0 where there are no scales.
+    bits_per_group
+        Of the scale, and of a zero point where there is one (32 for 16 bits each).
     """
 
     name: str
     bits: int
     group_size: int = 0
+    bits_per_group: int = 16
 
     @property
     def bits_per_number(self) -> float:
         """Bits of one number and its share of the scale."""
-        return self.bits + (_SCALE_BITS / self.group_size if self.group_size else 0.0)
+        return self.bits + (self.bits_per_group / self.group_size if self.group_size else 0.0)
 
     @property
     def bytes_per_number(self) -> float:
