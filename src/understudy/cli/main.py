@@ -28,6 +28,8 @@ _COMMANDS = {
     "ledger": ("understudy.cli.ledger:ledger_group", "Add up a ledger, take texts out, or forget them."),
     "label": ("understudy.cli.label:label_command", "Have a large model label inputs, within a budget."),
     "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
+    "plan": ("understudy.cli.plan:plan_group", "Plan a small model: train, serve, compare, forecast."),
+    "density": ("understudy.cli.density:density_group", "How much ability a parameter carries."),
 }
 
 

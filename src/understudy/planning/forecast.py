@@ -1,0 +1,344 @@
+"""When an ability fits a device: two exponential curves and where they cross.
+
+The size that an ability takes halves with every doubling of capability density (Xiao et al., "Densing law of LLMs",
+arXiv 2412.04315); what a device holds is fixed, or grows with its own trend. The crossing is
+``t = T * log2(size / capacity)``, with rates adding where both move. Intervals are from drawing the doubling times
+(evenly in logarithm over the range that their sources span, or from a fit's own draws) and unknown sizes likewise;
+they hold that uncertainty and no other: whether the trend goes on is not in them, and :attr:`Crossing.n_doublings`
+says how far it is carried. A published size of an ability is a point, not a promise for your task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from understudy.economics.trends import NAMED_TRENDS, NamedTrend, TrendFit, doubling_days_between
+from understudy.errors import ConfigError, DataError
+
+__all__ = [
+    "ABILITY_PAIRS",
+    "AbilityPair",
+    "Crossing",
+    "Doubling",
+    "Range",
+    "cost_reaches",
+    "device_capacity",
+    "forecast_fit",
+    "gpt4_class_forecast",
+    "size_after",
+    "useful_until",
+]
+
+FloatArray = npt.NDArray[np.float64]
+USABLE_MEMORY_SHARE = 0.7
+"""Share of a device's memory that weights may fill: the rest is for context, activations and the system. An assumption:
+override it with what is measured."""
+_FURTHEST_YEARS = 30.0
+_N_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value with the range it may lie in; draws are even in logarithm.
+
+    Attributes
+    ----------
+    value, low, high
+        Above 0; ``low <= value <= high``.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.low <= self.value <= self.high and math.isfinite(self.high)):
+            raise DataError(
+                "a range needs 0 < low <= value <= high", given=f"{self.low}, {self.value}, {self.high}"
+            )
+
+    @classmethod
+    def fixed(cls, value: float) -> Range:
+        """A value without doubt."""
+        return cls(value, value, value)
+
+    def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Values, even in logarithm between the ends."""
+        return np.asarray(np.exp(rng.uniform(math.log(self.low), math.log(self.high), size=count)))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubling:
+    """A doubling time in days: a range, or the draws of a fitted rate.
+
+    Attributes
+    ----------
+    days
+        With its range.
+    rates
+        Draws of the rate per day, from a fit; empty to draw from the range.
+    """
+
+    days: Range
+    rates: tuple[float, ...] = ()
+
+    @classmethod
+    def named(cls, trend: NamedTrend) -> Doubling:
+        """Of a published trend."""
+        return cls(Range(trend.doubling_days, trend.low_days, trend.high_days))
+
+    @classmethod
+    def fitted(cls, fit: TrendFit) -> Doubling:
+        """Of a fit, with its draws.
+
+        Raises
+        ------
+        DataError
+            If the trend does not rise.
+        """
+        if fit.doubling_days is None or fit.doubling_days <= 0:
+            raise DataError("the fitted trend does not rise, so nothing doubles", given=fit.chosen)
+        return cls(Range.fixed(fit.doubling_days), fit.rates)
+
+    def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Doublings per day; a fit's draw that does not rise is 0 or less."""
+        if self.rates:
+            return np.asarray(rng.choice(np.asarray(self.rates), size=count) / math.log(2))
+        return np.asarray(1 / self.days.draw(rng, count))
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """When the one curve meets the other.
+
+    Attributes
+    ----------
+    day
+        ``None`` with `reason`.
+    lower, upper
+        Interval; `upper` is ``None`` where more than its share of draws never cross within 30 years.
+    n_doublings
+        How many doublings it takes: 0 or less where it fits from the start.
+    is_already
+        Whether it fitted on the first day.
+    """
+
+    day: date | None
+    lower: date | None
+    upper: date | None
+    confidence: float
+    n_doublings: float
+    doubling_days: float
+    is_already: bool
+    reason: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        found = asdict(self)
+        return {key: value.isoformat() if isinstance(value, date) else value for key, value in found.items()}
+
+
+def size_after(n_parameters: float, days: float, doubling_days: float) -> float:
+    """Parameters that carry the same ability after some days: ``n / 2**(days / doubling_days)``.
+
+    Training compute at equal data falls by the same factor (6 N D).
+    """
+    return float(n_parameters / 2 ** (days / doubling_days))
+
+
+def useful_until(released: date, doubling: Doubling, *, confidence: float = 0.9, seed: int = 0) -> Crossing:
+    """The day by which half the size should do: one doubling of density after release."""
+    return _crossing(released, Range.fixed(2.0), Range.fixed(1.0), [doubling], confidence, seed)
+
+
+def cost_reaches(
+    cost_usd: float, on: date, target_usd: float, doubling: Doubling, *, confidence: float = 0.9, seed: int = 0
+) -> Crossing:
+    """When the leading run costs `target_usd`, if one cost `cost_usd` on a day and costs double at a fixed pace."""
+    return _crossing(on, Range.fixed(target_usd), Range.fixed(cost_usd), [doubling], confidence, seed)
+
+
+def device_capacity(
+    *,
+    memory_bytes: float,
+    bits_per_parameter: float,
+    usable_share: float = USABLE_MEMORY_SHARE,
+    bandwidth_bytes_per_second: float | None = None,
+    least_tokens_per_second: float | None = None,
+) -> float:
+    """Parameters that a device holds, and reads fast enough where a speed is asked for.
+
+    Writing one token reads all (active) weights once, so speed is at most bandwidth / bytes of weights: an upper
+    bound that real decoding reaches to 50 to 90 %.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range, or only one of bandwidth and speed is given.
+    """
+    for name, value in (("memory_bytes", memory_bytes), ("bits_per_parameter", bits_per_parameter)):
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"{name} must be above 0", given=repr(value))
+    if not 0 < usable_share <= 1:
+        raise ConfigError("usable_share must be above 0 and at most 1", given=repr(usable_share))
+    if (bandwidth_bytes_per_second is None) != (least_tokens_per_second is None):
+        raise ConfigError(
+            "a least speed needs the memory's bandwidth, and the other way round", todo="give both or none"
+        )
+    bytes_per_parameter = bits_per_parameter / 8
+    most = usable_share * memory_bytes / bytes_per_parameter
+    if bandwidth_bytes_per_second is not None and least_tokens_per_second is not None:
+        if not (bandwidth_bytes_per_second > 0 and least_tokens_per_second > 0):
+            raise ConfigError(
+                "bandwidth and speed must be above 0",
+                given=f"{bandwidth_bytes_per_second}, {least_tokens_per_second}",
+            )
+        most = min(most, bandwidth_bytes_per_second / least_tokens_per_second / bytes_per_parameter)
+    return most
+
+
+def forecast_fit(
+    *,
+    n_parameters: Range,
+    on: date,
+    capacity: Range,
+    density: Doubling,
+    device: Doubling | None = None,
+    confidence: float = 0.9,
+    seed: int = 0,
+) -> Crossing:
+    """When an ability that took `n_parameters` on a day fits a device that then held `capacity` parameters.
+
+    Parameters
+    ----------
+    density
+        Doubling of capability density.
+    device
+        Doubling of what the device holds; ``None`` for a device that stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the confidence is out of range.
+    """
+    moving = [density] if device is None else [density, device]
+    return _crossing(on, n_parameters, capacity, moving, confidence, seed)
+
+
+def gpt4_class_forecast(*, capacity: float, density: Doubling | None = None, seed: int = 0) -> Crossing:
+    """When what GPT-4 could do on 2023-03-14 fits `capacity` parameters.
+
+    GPT-4's size was never published. The range 220B to 1.8T holds what was reported of it unofficially (parts and
+    whole); as dense parameters of the density of its day it is an assumption, and it widens the interval. Density
+    doubles in 95 days to 4.8 months, all that arXiv 2412.04315 gives for any period, unless given otherwise.
+    """
+    doubling = density
+    if doubling is None:
+        spans = [NAMED_TRENDS[name] for name in ("density", "density-before-chatgpt", "density-after-chatgpt")]
+        low, high = min(one.low_days for one in spans), max(one.high_days for one in spans)
+        doubling = Doubling(Range(NAMED_TRENDS["density"].doubling_days, low, high))
+    size = Range(math.sqrt(2.2e11 * 1.8e12), 2.2e11, 1.8e12)
+    return forecast_fit(
+        n_parameters=size, on=date(2023, 3, 14), capacity=Range.fixed(capacity), density=doubling, seed=seed
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AbilityPair:
+    """Two models said to be of equal ability.
+
+    Attributes
+    ----------
+    small, large
+        Names.
+    small_parameters, large_parameters
+        As published.
+    small_day, large_day
+        Releases; ``None`` where the pair names no single model.
+    source
+        Of the claim.
+    """
+
+    small: str
+    small_parameters: float
+    small_day: date | None
+    large: str
+    large_parameters: float
+    large_day: date | None
+    source: str
+
+    @property
+    def density_ratio(self) -> float:
+        """How much denser the small one is: the ratio of sizes at equal ability."""
+        return self.large_parameters / self.small_parameters
+
+    @property
+    def doubling_days(self) -> float | None:
+        """Doubling time that the pair alone implies; ``None`` where a date is missing or none passed."""
+        if self.small_day is None or self.large_day is None or self.small_day <= self.large_day:
+            return None
+        return doubling_days_between(1.0, self.density_ratio, (self.small_day - self.large_day).days)
+
+
+ABILITY_PAIRS: tuple[AbilityPair, ...] = (
+    AbilityPair(
+        "Mistral-7B", 7.3e9, date(2023, 9, 27), "Llama-2-13B", 13e9, date(2023, 7, 18), "Mistral AI, announcement"
+    ),
+    AbilityPair(
+        "Phi-2", 2.7e9, date(2023, 12, 12), "Llama-2-70B", 70e9, date(2023, 7, 18), "Microsoft Research, blog"
+    ),
+    AbilityPair(
+        "MiniCPM-2.4B", 2.4e9, date(2024, 2, 1), "Llama-2-13B", 13e9, date(2023, 7, 18), "arXiv 2404.06395"
+    ),
+    AbilityPair(
+        "MiniCPM-2.4B", 2.4e9, date(2024, 2, 1), "GPT-3 175B", 175e9, date(2020, 5, 28), "arXiv 2412.04315"
+    ),
+    AbilityPair(
+        "MiniCPM-3-4B", 4e9, date(2024, 9, 5), "Gemma-2-9B", 9e9, date(2024, 6, 27), "MiniCPM3 release notes"
+    ),
+    AbilityPair(
+        "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 10B", 10e9, None, "arXiv 2110.06696 and CLUE"
+    ),
+    AbilityPair(
+        "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 100B", 100e9, None, "arXiv 2110.06696 and CLUE"
+    ),
+)
+"""Published claims of equal ability. One pair is one benchmark and one choice of words: no trend follows from it."""
+
+
+def _crossing(
+    on: date, above: Range, below: Range, moving: Sequence[Doubling], confidence: float, seed: int
+) -> Crossing:
+    """When ``above / 2**(t / T)`` is down at ``below``, or ``below * 2**(t / T)`` up at ``above``: the same day."""
+    if not 0 < confidence < 1:
+        raise ConfigError("confidence must be between 0 and 1", given=repr(confidence))
+    rate = sum(1 / one.days.value for one in moving)
+    n_doublings = math.log2(above.value / below.value)
+    rng = np.random.default_rng(seed)
+    rates = np.sum([one.draw(rng, _N_DRAWS) for one in moving], axis=0)
+    gaps = np.log2(above.draw(rng, _N_DRAWS) / below.draw(rng, _N_DRAWS))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        days = np.where(gaps <= 0, 0.0, np.where(rates > 0, gaps / rates, np.inf))
+    tail = (1 - confidence) / 2
+    low, high = (float(one) for one in np.quantile(days, [tail, 1 - tail], method="inverted_cdf"))
+    middle = max(0.0, n_doublings / rate)
+    low, high = min(low, middle), max(high, middle)
+    limit = _FURTHEST_YEARS * 365.25
+    reason = None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
+    return Crossing(
+        day=on + timedelta(days=round(middle)) if middle <= limit else None,
+        lower=on + timedelta(days=round(low)) if low <= limit else None,
+        upper=on + timedelta(days=round(high)) if high <= limit else None,
+        confidence=confidence,
+        n_doublings=n_doublings,
+        doubling_days=1 / rate,
+        is_already=n_doublings <= 0,
+        reason=reason,
+    )
