@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import csv
 import math
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
-from understudy.economics.trends import DAYS_PER_MONTH, NAMED_TRENDS, combined_doubling_days
-from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
+from understudy.economics.trends import DAYS_PER_MONTH, DAYS_PER_YEAR, NAMED_TRENDS, combined_doubling_days
+from understudy.planning.figures.figure import Claim, Figure, about, at_least, at_most, between
+from understudy.planning.forecast import (
+    ABILITY_PAIRS,
+    AbilityPair,
+    Doubling,
+    gpt4_class_forecast,
+    useful_until,
+)
 
-__all__ = ["figures", "forecast_date"]
+__all__ = ["figures"]
 
 _GROWTH = 0.007
 _DOUBLING_DAYS = NAMED_TRENDS["density"].doubling_days
 _OBSSCALING = "ObsScaling_base_llm_benchmark_eval.csv"
-_PAIRS = (
-    # smaller model, its size, larger model, its size, days between their releases
-    ("Mistral-7B", 7.24e9, "Llama-2-13B", 13.0e9, date(2023, 9, 27), date(2023, 7, 18)),
-    ("Phi-2", 2.78e9, "Llama-2-70B", 69e9, date(2023, 12, 12), date(2023, 7, 18)),
-    ("MiniCPM-2.4B", 2.4e9, "Llama-2-13B", 13.0e9, date(2024, 2, 1), date(2023, 7, 18)),
-    ("MiniCPM-2.4B", 2.4e9, "GPT-3", 175e9, date(2024, 2, 1), date(2020, 5, 28)),
-    ("MiniCPM3-4B", 4.07e9, "Gemma-2-9B", 9.24e9, date(2024, 9, 5), date(2024, 6, 27)),
-)
 
 
 def figures(data: Path | None = None) -> list[Figure]:
     """Entries 16 to 22; with `data`, the folder of published points, those that need measured scores too."""
     return [_growth(), _price(), _chips(), _pairs(data), _pruning(), _forecast(), _useful_life()]
-
-
-def forecast_date(start: date, from_size: float, to_size: float, doubling_days: float) -> date:
-    """Day at which a density that doubles every `doubling_days` has taken an ability from one size to another."""
-    return start + timedelta(days=doubling_days * math.log2(from_size / to_size))
 
 
 def _growth() -> Figure:
@@ -122,13 +116,12 @@ def _chips() -> Figure:
 def _pairs(data: Path | None) -> Figure:
     claims = [
         Claim(
-            name=f"{small} with {large}'s ability",
-            unit=f"times denser, in {(later - earlier).days} days",
-            computed=large_size / small_size,
+            name=f"{pair.small} with {pair.large}'s ability",
+            unit="times denser" + _apart(pair),
+            computed=pair.density_ratio,
         )
-        for small, small_size, large, large_size, later, earlier in _PAIRS
+        for pair in ABILITY_PAIRS
     ]
-    claims.append(Claim(name="Mengzi 1B with 10-100B", unit="times denser, at least", computed=10.0))
     scores = None if data is None else _scores(data / _OBSSCALING)
     for small, large, least, words in (
         ("mistralai/Mistral-7B-v0.1", "meta-llama/Llama-2-13b-hf", 1.0, "over it"),
@@ -156,6 +149,12 @@ def _pairs(data: Path | None) -> Figure:
     )
 
 
+def _apart(pair: AbilityPair) -> str:
+    if pair.small_day is None or pair.large_day is None:
+        return ""
+    return f", {(pair.small_day - pair.large_day).days:,} days later"
+
+
 def _scores(path: Path) -> dict[str, float] | None:
     if not path.is_file():
         return None
@@ -178,59 +177,53 @@ def _pruning() -> Figure:
 
 
 def _forecast() -> Figure:
-    start = date(2023, 3, 14)
-    sooner = forecast_date(start, 1.8e12, 8e9, 3.2 * DAYS_PER_MONTH)
-    later = forecast_date(start, 1.8e12, 4e9, 3.5 * DAYS_PER_MONTH)
-    dense = forecast_date(start, 280e9, 4e9, _DOUBLING_DAYS)
-
-    def year(day: date) -> float:
-        return day.year + (day.timetuple().tm_yday - 1) / 365
-
-    words = "by 2025-26"
+    claims = []
+    for capacity in (8e9, 4e9):
+        found = gpt4_class_forecast(capacity=capacity)
+        assert found.day is not None, "a few doublings are not too far"
+        upper = "open" if found.upper is None else found.upper.isoformat()
+        words = (
+            f"GPT-4 was worth 220B to 1.8T dense parameters; density doubles in 95 days to 4.8 months; "
+            f"{100 * found.confidence:.0f} % interval {found.lower} to {upper}"
+        )
+        claims.append(
+            Claim(
+                name=f"in {capacity / 1e9:.0f}B parameters",
+                unit="year",
+                published=at_most(2027.0, "by the end of 2026"),
+                assumption=words,
+                assumed=_year(found.day),
+            )
+        )
     return Figure(
         "21",
         "a large model's ability on a phone",
         "GPT-4-class ability in 4-8B parameters by 2025-26, hence on a phone.",
-        ["GPT-4: 2023-03-14; 1.8e12 parameters, of which 280e9 are active (press reports, not confirmed)"],
-        [
-            Claim(
-                name="8B, doubling in 3.2 months",
-                unit="year",
-                published=between(2024, 2027, words),
-                assumption="GPT-4 counts as 1.8e12 parameters",
-                assumed=year(sooner),
-            ),
-            Claim(
-                name="4B, doubling in 3.5 months",
-                unit="year",
-                published=between(2024, 2027, words),
-                assumption="GPT-4 counts as 1.8e12 parameters",
-                assumed=year(later),
-            ),
-            Claim(
-                name="4B, by active parameters",
-                unit="year",
-                assumption="GPT-4 counts as 280e9 parameters, doubling in 100 days",
-                assumed=year(dense),
-            ),
-        ],
+        ["GPT-4: 2023-03-14; its size was never published"],
+        claims,
     )
+
+
+def _year(day: date) -> float:
+    return day.year + (day.timetuple().tm_yday - 1) / DAYS_PER_YEAR
 
 
 def _useful_life() -> Figure:
     released = date(2024, 9, 5)
-    due = forecast_date(released, 4.07e9, 4.07e9 / 2, _DOUBLING_DAYS)
+    due = useful_until(released, Doubling.named(NAMED_TRENDS["density"]))
+    assert due.day is not None, "one doubling is not too far"
+    upper = "open" if due.upper is None else due.upper.isoformat()
     return Figure(
         "22",
         "a model's useful life",
         "A model's useful life is about one density doubling: by then half the size should do.",
-        [f"example: MiniCPM3-4B of {released}; half its size is due on {due}"],
+        [f"example: MiniCPM3-4B of {released}; half its size is due on {due.day} ({due.lower} to {upper})"],
         [
             Claim(
                 name="days from release to half the size",
                 unit="days",
                 published=about(3.3 * DAYS_PER_MONTH, 0.03, "one doubling, 3.3 months"),
-                computed=float((due - released).days),
+                computed=float((due.day - released).days),
             )
         ],
     )
