@@ -128,3 +128,15 @@ def test_figures_print_a_verdict_per_claim(tmp_path):
     done = run("figures", 9, "-v", "--plot", tmp_path / "f.svg")
     assert "inconsistent: because" in done.stdout
     assert "assumes" in done.stdout
+
+
+def test_report_writes_one_page(tmp_path):
+    page = tmp_path / "plan.html"
+    done = run("report", EXAMPLES / "scenario.toml", "--out", page)
+    assert done.exit_code == 0, done.output
+    assert "pays back" in done.stdout
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    found = answer("report", EXAMPLES / "scenario.toml")
+    assert found["fleet"]["devices"] >= 2
+    lost = run("report", EXAMPLES / "scenario.toml", "--out", tmp_path / "no" / "plan.html")
+    assert "cannot be written" in str(lost.exception)

@@ -5,23 +5,27 @@ Joins what an artefact and a ledger tell with options given by hand. It compares
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.certify.bounds import Interval
+from understudy.drawing.svg import compact, usd_tick
+from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.economics.breakeven import BreakEven, break_even
-from understudy.economics.comparison import Comparison, compare_over_time, compare_over_volume
-from understudy.economics.options import CostOption, own_option
-from understudy.economics.options import api_option as _api
+from understudy.economics.comparison import (
+    Comparison,
+    PairCrossing,
+    compare_over_time,
+    compare_over_volume,
+)
+from understudy.economics.options import CostOption, api_option, own_option
 from understudy.economics.prices import TeacherPrice
 from understudy.errors import ConfigError
 from understudy.planning.evidence import FIGURES, Evidence
 
 __all__ = ["BreakEvenPlan", "Horizon", "breakeven_chart", "plan_breakeven"]
 
-from understudy.drawing.svg import compact, usd_tick
-from understudy.drawing.xy import Axis, Chart, Mark, Series
 
 _MARGIN = 10.0
 """How many times the last pairwise crossing the volume axis reaches."""
@@ -184,7 +188,7 @@ def _first_two(evidence: Evidence, horizon: Horizon) -> tuple[CostOption, ...]:
         return ()
     teacher_usd = evidence.teacher_usd_per_call
     price = None if teacher_usd is None else TeacherPrice(teacher_usd)
-    teacher = _api(
+    teacher = api_option(
         "teacher",
         price,
         halving_months=horizon.teacher_halving_months,
@@ -230,14 +234,29 @@ def _over_volume(
     return compare_over_volume(options, most_calls=_MARGIN * most, period_months=period)
 
 
-def breakeven_chart(plan: BreakEvenPlan, *, is_over_time: bool) -> Chart:
-    """Total cost of each option, over months or (both axes logarithmic) over calls."""
+def breakeven_chart(
+    plan: BreakEvenPlan, *, is_over_time: bool, names: Collection[str] | None = None
+) -> Chart:
+    """Total cost of each option, over months or (both axes logarithmic) over calls.
+
+    Parameters
+    ----------
+    names
+        Only these options; ``None`` for all.
+
+    Raises
+    ------
+    ConfigError
+        If it is to be over time, and the volume per month is unknown.
+    """
     found = plan.over_time if is_over_time else plan.over_volume
     if found is None:
         raise ConfigError("no chart over time without a volume per month", todo="give --calls-per-month")
     series = []
     last = max((float(curve.x[-1]) for curve in found.curves.values()), default=1.0)
     for at, (name, curve) in enumerate(found.curves.items()):
+        if names is not None and name not in names:
+            continue
         if is_over_time:
             x = curve.x.tolist()
             y = [float(curve.start[0]), *curve.end.tolist()]
@@ -249,7 +268,7 @@ def breakeven_chart(plan: BreakEvenPlan, *, is_over_time: bool) -> Chart:
         series.append(Series(name, x, y, colour="accent" if name.startswith("student") else at))
     marks = [
         Mark(f"{compact(one.x)} {found.axis}: {one.cheaper_after} from here", x=one.x)
-        for one in _lowest_crossings(found)[:2]
+        for one in _shown_crossings(found, names)
     ]
     title = "Total cost over time" if is_over_time else "Total cost over calls"
     axis = Axis("months") if is_over_time else Axis("calls", is_log=True, tick=compact)
@@ -258,7 +277,9 @@ def breakeven_chart(plan: BreakEvenPlan, *, is_over_time: bool) -> Chart:
     )
 
 
-def _lowest_crossings(found: Comparison) -> list[Any]:
-    """Only the crossings at which the cheapest option of all changes."""
+def _shown_crossings(found: Comparison, names: Collection[str] | None) -> list[PairCrossing]:
+    """The first crossing at which the cheapest of all changes for good; of two options alone, their first."""
+    if names is not None:
+        return [one for one in found.crossings if {one.first, one.second} <= set(names)][:1]
     changes = {span.low for span in found.cheapest[1:]}
-    return [one for one in found.crossings if one.x in changes]
+    return [one for one in found.crossings if one.x in changes and not one.is_at_a_jump][:1]

@@ -56,10 +56,11 @@ class FleetPlan:
         """The answer in a line."""
         found = self.fleet
         peak = found.demand.peak_calls_per_second
+        wait_s = found.queue.wait_s(found.promise.share)
+        waiting = f"wait at most {wait_s:.3g} s" if wait_s > 0 else "do not wait"
         words = (
             f"{found.devices:,} x {self.device}: {found.working:,} working and {found.spares} spare, for "
-            f"{peak:.4g} calls a second at the peak; {100 * found.promise.share:g} % of calls wait at most "
-            f"{found.queue.wait_s(found.promise.share):.3g} s"
+            f"{peak:.4g} calls a second at the peak; {100 * found.promise.share:g} % of calls {waiting}"
         )
         if found.usd_per_month is not None:
             words += f"; ${found.usd_per_month:,.0f} a month"

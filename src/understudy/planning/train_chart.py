@@ -15,14 +15,18 @@ _DECADES = 1.2
 
 
 def train_chart(plan: TrainPlan) -> Chart:
-    """Loss over parameters at the training FLOP of the plan, under every additive set of constants.
+    """Loss over parameters at the training FLOP of the plan: the plan's constants, and those that differ most.
 
-    Each set has a loss of its own (texts and tokenisers differ), so what is drawn is the loss above each
-    set's own optimum: how much a wrong size costs.
+    Each set of constants has a loss of its own (texts and tokenisers differ), so what is drawn is the loss above
+    each set's own optimum: how much a wrong size costs.
     """
     flops = plan.chosen.training_flops
+    sizes_at = {
+        name: scaling_law(name).compute_optimal(flops).parameters for name in constants_names("additive")
+    }
+    ends = {min(sizes_at, key=lambda name: sizes_at[name]), max(sizes_at, key=lambda name: sizes_at[name])}
     series = []
-    for at, name in enumerate(constants_names("additive")):
+    for at, name in enumerate(dict.fromkeys([*sorted(ends), plan.constants])):
         law = scaling_law(name)
         best = law.compute_optimal(flops)
         middle = math.log10(best.parameters)

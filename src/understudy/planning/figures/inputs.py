@@ -15,6 +15,7 @@ __all__ = [
     "CHINCHILLA_TOKENS",
     "GPT3_N",
     "GPT3_TOKENS",
+    "H100_USD_PER_HOUR",
     "PALM_MFU",
     "PALM_N",
     "PALM_TOKENS",
@@ -36,6 +37,9 @@ PALM_MFU = 0.462
 """The same, table 3."""
 TPU_V4_YEAR_USD_PER_HOUR = 2.03
 """A chip for an hour with a year's commitment: Google Cloud's list price of 2022, 63 % of $3.22 on demand."""
+H100_USD_PER_HOUR = 3.29
+"""One H100 SXM on demand at a specialised provider: Lambda's list price at the end of 2024. Large clouds ask more (the
+catalogue's AWS instance: $12.29), long contracts less."""
 SPARSITY = 2.0
 """Factor by which NVIDIA's data sheets rate the A100 higher with structured sparsity than without."""
 TOKENS_PER_WORD = 4 / 3

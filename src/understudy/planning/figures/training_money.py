@@ -15,6 +15,7 @@ from understudy.planning.figures.inputs import (
     CHINCHILLA_TOKENS,
     GPT3_N,
     GPT3_TOKENS,
+    H100_USD_PER_HOUR,
     PALM_MFU,
     PALM_N,
     PALM_TOKENS,
@@ -141,7 +142,6 @@ def _jetmoe() -> Figure:
     flops = training_flops(2.2e9, 1.25e12)
     hours = 30_000.0
     h100 = accelerator("h100-sxm")
-    assert h100.usd_per_hour is not None, "the catalogue prices an H100-hour"
     total, active = find_model("jetmoe-8b").parameters, 2.2e9
     llama_7b = training_flops(6.74e9, 2e12)
     return Figure(
@@ -163,8 +163,8 @@ def _jetmoe() -> Figure:
                 name="cost",
                 unit="USD",
                 published=about(1e5, 0.15, "about 1e5"),
-                assumption=f"${h100.usd_per_hour:.2f} for an H100-hour (catalogue)",
-                assumed=hours * h100.usd_per_hour,
+                assumption=f"${H100_USD_PER_HOUR} for an H100-hour (Lambda, 2024)",
+                assumed=hours * H100_USD_PER_HOUR,
             ),
             Claim(name="training compute over Llama 2 7B's", computed=flops / llama_7b),
             Claim(name="memory over a dense model of its compute", computed=total / active),
@@ -174,7 +174,7 @@ def _jetmoe() -> Figure:
 
 def _gemma() -> Figure:
     flops = training_flops(9.24e9, 8e12)
-    h100 = accelerator("h100-sxm")
+    h100 = replace(accelerator("h100-sxm"), usd_per_hour=H100_USD_PER_HOUR)
     cny = _priced(training_cost(flops, h100)) * cny_per_usd()
     implied = 1.85e6 / cny_per_usd() / flops
     days = (date(2024, 9, 5) - date(2024, 6, 27)).days
@@ -191,7 +191,7 @@ def _gemma() -> Figure:
                 name="cost",
                 unit="CNY",
                 published=about(1.85e6, 0.15, "about 1.85e6"),
-                assumption=f"H100 at 40 % for ${h100.usd_per_hour:.2f} an hour (catalogue)",
+                assumption=f"H100 at 40 % for ${H100_USD_PER_HOUR} an hour (Lambda, 2024)",
                 assumed=cny,
                 because=(
                     f"1.85M CNY for {flops:.3g} FLOP is {implied:.2g} USD/FLOP, {USD_PER_FLOP / implied:.1f} times "
