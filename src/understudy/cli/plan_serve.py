@@ -208,7 +208,7 @@ def _time_rows(plan: ServePlan) -> list[list[str]]:
 
 
 def _money_rows(plan: ServePlan) -> list[list[str]]:
-    from understudy.cli.plan_table import span_cells
+    from understudy.cli.plan_table import joules_words, span_cells
     from understudy.units import format_usd
 
     rate = plan.exchange.cny_per_usd
@@ -224,7 +224,7 @@ def _money_rows(plan: ServePlan) -> list[list[str]]:
         ["", "", *(span_cells(thousand, yuan) if thousand else ["", "", ""])],
         ["million tokens written", "", *span_cells(million, format_usd)],
         ["", "", *(span_cells(million, yuan) if million else ["", "", ""])],
-        ["energy of a call", "", *span_cells(joules, lambda value: f"{value:,.3g} J")],
+        ["energy of a call", "", *span_cells(joules, joules_words)],
     ]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from understudy.drawing.xy import Chart
     from understudy.economics.inference.rates import Span
 
-__all__ = ["facts_table", "plan_console", "save_chart", "span_cells", "values_table"]
+__all__ = ["facts_table", "joules_words", "plan_console", "save_chart", "span_cells", "values_table"]
 
 
 def plan_console() -> Console:
@@ -48,7 +48,13 @@ def values_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, n_words:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
     for at, name in enumerate(head):
-        table.add_column(name, justify="left" if at < n_words else "right", overflow="fold")
+        is_words = at < n_words
+        table.add_column(
+            name,
+            justify="left" if is_words else "right",
+            overflow="fold",
+            no_wrap=at == 0 or not is_words,
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     return table
@@ -59,6 +65,11 @@ def span_cells(span: Span | None, words: Callable[[float], str]) -> list[str]:
     if span is None:
         return ["unknown", "", ""]
     return [words(span.typical), words(span.low), words(span.high)]
+
+
+def joules_words(joules: float) -> str:
+    """Energy in few digits: ``45.7 J``, ``1.06 kJ``."""
+    return f"{joules / 1e3:,.3g} kJ" if joules >= 1e3 else f"{joules:.3g} J"
 
 
 def save_chart(chart: Chart, path: str) -> None:

@@ -56,6 +56,14 @@ class Money:
     def __post_init__(self) -> None:
         if self.price_usd is not None and self.price_cny is not None:
             raise ConfigError("a device has one price", todo="give --price-usd or --price-cny")
+        above = {"--price-usd": self.price_usd, "--price-cny": self.price_cny, "--years": self.years}
+        for name, value in above.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} must be above 0", given=repr(value))
+        if not 0 < self.uptime <= 1:
+            raise ConfigError("--uptime must be above 0 and at most 1", given=repr(self.uptime))
+        if self.usd_per_kwh is not None and not 0 <= self.usd_per_kwh < math.inf:
+            raise ConfigError("--electricity must be 0 or more per kWh", given=repr(self.usd_per_kwh))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +157,7 @@ class DevicePlan:
     n_output: int
     usable_source: str
     rates: Rates | None
+    is_speed_given: bool
     watts: float | None
     fits: tuple[DeviceFit, ...]
     exchange: ExchangeRate
@@ -163,6 +172,7 @@ class DevicePlan:
             "output_tokens": self.n_output,
             "usable_source": self.usable_source,
             "rates": None if self.rates is None else self.rates.to_dict(),
+            "is_speed_given": self.is_speed_given,
             "watts": self.watts,
             "formats": [fit.to_dict() for fit in self.fits],
             "exchange": asdict(self.exchange),
@@ -181,6 +191,8 @@ def plan_device(request: DeviceRequest) -> DevicePlan:
     for name, value in (("--input-tokens", request.n_input), ("--output-tokens", request.n_output)):
         if value < 1:
             raise ConfigError(f"{name} must be 1 or more", given=str(value))
+    if request.watts is not None and not 0 <= request.watts < math.inf:
+        raise ConfigError("--watts must be 0 or more", given=repr(request.watts))
     if request.tokens_per_second is not None and not 0 < request.tokens_per_second < math.inf:
         raise ConfigError("--tokens-per-second must be above 0", given=repr(request.tokens_per_second))
     usable = usable_bytes(request.device, share=request.usable_share)
@@ -197,6 +209,7 @@ def plan_device(request: DeviceRequest) -> DevicePlan:
         request.n_output,
         f"{100 * share:.0f} % of memory, {source}",
         rates,
+        request.tokens_per_second is not None,
         watts,
         fits,
         exchange,

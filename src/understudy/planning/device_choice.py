@@ -15,7 +15,7 @@ from understudy.errors import ConfigError
 __all__ = ["choose_device"]
 
 
-def choose_device(name: str | None, changes: Sequence[str] = ()) -> Device:
+def choose_device(name: str | None, changes: Sequence[str] = (), *, may_be_unknown: bool = False) -> Device:
     """A device by id or from a file, with ``field=value`` changes over it.
 
     Parameters
@@ -25,6 +25,8 @@ def choose_device(name: str | None, changes: Sequence[str] = ()) -> Device:
         that is made of `changes` only.
     changes
         As ``memory_bytes=24e9``.
+    may_be_unknown
+        Whether a device of which nothing is known will do, because its speed and price are given.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def choose_device(name: str | None, changes: Sequence[str] = ()) -> Device:
                 "--device-spec takes FIELD=VALUE", given=change, todo="for example memory_bytes=24e9"
             )
         given[field.strip()] = value.strip()
-    if device is None and not given:
+    if device is None and not given and not may_be_unknown:
         raise ConfigError(
             "a plan needs a device",
             todo="give --device ID (--list-devices lists them), a .toml or .json file, or --device-spec",

@@ -26,6 +26,10 @@ def test_every_device_has_a_source_and_plausible_figures(name: str) -> None:
     assert device.released is not None
     assert device.memory_bytes is not None
     assert 1e9 < device.memory_bytes < 1e13
+    if device.kind == "browser":
+        # A tab is as fast as the machine below it.
+        assert device.bandwidth_bytes_per_second is None
+        return
     assert device.bandwidth_bytes_per_second is not None
     # From a small board to the fastest stack of memory on the market.
     assert 1e10 < device.bandwidth_bytes_per_second < 1e13

@@ -155,15 +155,18 @@ def calibrate(
     columns = np.array([[float(one.shape.n_layers), one.n_elements] for one in passes])
     layer, element = _least_squares(columns / times[:, None], 1.0 - explained / times)
     fitted = explained + columns @ np.array([layer, element])
-    worst = float(np.abs(fitted / times - 1).max())
+    worst = float(np.abs(times / fitted - 1).max())
     doubt = min(0.9, max(_LEAST_DOUBT, worst))
 
-    def around(value: float) -> Span:
+    def rate(value: float) -> Span:
+        return Span(value / (1 + doubt), value, value / (1 - doubt))
+
+    def besides(value: float) -> Span:
         return Span(value * (1 - doubt), value, value * (1 + doubt))
 
     how = f"{len(passes)} timed passes; worst relative error of the fit {100 * worst:.0f} %"
-    rates = around(flop_per_second), around(bytes_per_second)
-    return Calibration(machine, compute, *rates, around(layer), around(element), how)
+    rates = rate(flop_per_second), rate(bytes_per_second)
+    return Calibration(machine, compute, *rates, besides(layer), besides(element), how)
 
 
 def _least_squares(rows: FloatArray, target: FloatArray) -> tuple[float, float]:

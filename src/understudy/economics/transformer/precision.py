@@ -55,12 +55,10 @@ class Precision:
 
     @property
     def compute(self) -> str:
-        """The format that arithmetic runs in: quantised weights are widened to 16 bits, fp8 and int8 are
-        not.
+        """The format that arithmetic runs in: weights of whole numbers are widened to 16 bits, as engines that
+        quantise weights only do; engines that quantise activations too are faster where a prompt is read.
         """
-        if self.name in _PLAIN:
-            return self.name
-        return "int8" if self.bits == 8 else "bf16"
+        return self.name if self.name in _PLAIN else "bf16"
 
 
 def parse_precision(name: str) -> Precision:
