@@ -13,12 +13,12 @@ from understudy.errors import ConfigError, DataError
 TRUTHS = ((5e8, 5e10), (1e9, 5e10), (3e9, 1e11))
 
 
-def coverage(n_families: int, seed: int) -> list[int]:
+def coverage(n_families: int, seed: int, n_draws: int = 80) -> list[int]:
     """How often the 90 % interval of a size holds the truth, per true size and tokens."""
     rng = np.random.default_rng(seed)
     hits = [0] * len(TRUTHS)
     for at in range(n_families):
-        ruler = fit_ruler(family(rng), chance=0.25, irreducible=True, n_draws=80, seed=at)
+        ruler = fit_ruler(family(rng), chance=0.25, irreducible=True, n_draws=n_draws, seed=at)
         for which, (n, d) in enumerate(TRUTHS):
             draws = effective_draws(ruler, score=SIGMOID.score(LAW.loss(n, d)), n_tokens=d)
             low, high = np.quantile(draws, [0.05, 0.95], method="inverted_cdf")
@@ -27,8 +27,8 @@ def coverage(n_families: int, seed: int) -> list[int]:
 
 
 def test_intervals_hold_the_truth_in_invented_families():
-    # 12 families: at 90 %, fewer than 8 hits has a chance of 0.4 %.
-    assert min(coverage(12, seed=0)) >= 8
+    # 8 families: at 90 %, fewer than 5 hits has a chance of 0.5 %.
+    assert min(coverage(8, seed=0, n_draws=50)) >= 5
 
 
 @pytest.mark.slow
