@@ -19,7 +19,7 @@ Example:
 
 \b
   understudy density fit-ruler examples/density/family.csv --loss bpb --score accuracy --chance 0.25 --out ruler.json
-  understudy density measure ruler.json --score 0.41 --params 1.2e9 --tokens 1e12
+  understudy density measure ruler.json --score 0.41 --params 1.2e9 --tokens 2e12
 """
 
 
@@ -124,17 +124,20 @@ def _active(one: EffectiveSize) -> list[str]:
 def _chart(ruler: Ruler, found: Measurement) -> Chart:
     import numpy as np
 
+    from understudy.cli.density_view import size_text
     from understudy.drawing.xy import Axis, Chart, Series
 
     is_score = found.score is not None
     level = found.score if is_score else found.loss
     assert level is not None, "a score or a loss"
     known = [one for one in (found.own, found.reference) if one is not None]
+    if len({one.n_tokens for one in known}) == 1:
+        known = known[:1]
     ends = [found.n_parameters, *ruler.size_range, *(one.n_effective for one in known if one.n_effective)]
     sizes = np.geomspace(min(ends) / 2, max(ends) * 2, 80).tolist()
     predict = ruler.predict_score if is_score else ruler.predict_loss
     series = [
-        Series(f"{one.n_tokens:.3g} tokens", sizes, [predict(size, one.n_tokens) for size in sizes])
+        Series(f"{size_text(one.n_tokens)} tokens", sizes, [predict(size, one.n_tokens) for size in sizes])
         for one in known
     ]
     series.append(Series(found.name, [found.n_parameters], [level], kind="points", colour="accent"))

@@ -149,10 +149,11 @@ def _row(name: str, fit: TrendFit) -> list[str]:
 
 
 def _chart(found: DensityTrend, models: list[DatedDensity]) -> Chart:
+    from understudy.cli.density_view import month_tick, year_of
     from understudy.drawing.xy import Axis, Chart, Series
 
     left_out = {name for name, _ in found.left_out}
-    known = [(_year(one.day), one.rho, one.name) for one in models if one.rho and one.name not in left_out]
+    known = [(year_of(one.day), one.rho, one.name) for one in models if one.rho and one.name not in left_out]
     days = [date.fromisoformat(day) for day, _ in found.fit.used]
     line = [days[0], days[-1]]
     records = set(found.records)
@@ -164,12 +165,8 @@ def _chart(found: DensityTrend, models: list[DatedDensity]) -> Chart:
             kind="points",
             labels=[name.rpartition("/")[2] if name in records else "" for _, _, name in known],
         ),
-        Series("best", [_year(one) for one in line], [found.fit.value_on(one) for one in line], colour="accent"),
+        Series("best", [year_of(one) for one in line], [found.fit.value_on(one) for one in line], colour="accent"),
     ]
     title = "Capability density of models by release"
-    year = Axis("release", tick=lambda value: f"{value:.1f}".removesuffix(".0"))
+    year = Axis("release", tick=month_tick)
     return Chart(title, year, Axis("density", is_log=True), series)
-
-
-def _year(day: date) -> float:
-    return day.year + (day.timetuple().tm_yday - 1) / 365.25

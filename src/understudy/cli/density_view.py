@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from understudy.drawing.xy import Chart
 
-__all__ = ["between", "console", "print_table", "size_text", "write_chart"]
+__all__ = ["between", "console", "month_tick", "print_table", "size_text", "write_chart", "year_of"]
 
 _WIDTH = 100
 
@@ -57,6 +58,17 @@ def between(low: float | None, high: float | None, show: Callable[[float], str] 
         assert high is not None, "checked above"
         return f"below {show(high)}"
     return f"above {show(low)}" if high is None else f"{show(low)} to {show(high)}"
+
+
+def year_of(day: date) -> float:
+    """A day as a year with its fraction, for the axis of a chart."""
+    return day.year + (day.timetuple().tm_yday - 1) / 365.25
+
+
+def month_tick(year: float) -> str:
+    """A fraction of a year as ``2024-07``."""
+    months = round(12 * year)
+    return f"{months // 12}-{months % 12 + 1:02d}"
 
 
 def write_chart(chart: Chart, path: str) -> None:

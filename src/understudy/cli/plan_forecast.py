@@ -256,19 +256,20 @@ def _show_runs(trend: TrendFit, reached: Crossing, target_usd: float) -> None:
 def _chart(
     size: Range, capacity: float, on: date, fits: Crossing, density: Doubling, device: Doubling | None
 ) -> Chart:
+    from understudy.cli.density_view import month_tick, year_of
     from understudy.drawing.xy import Axis, Chart, Series
     from understudy.planning.forecast import size_after
 
     end = fits.day or datetime.now(UTC).date()
     span = max((end - on).days * 1.25, 2 * density.days.value)
     days = [span * at / 60 for at in range(61)]
-    years = [_year(on + timedelta(days=round(one))) for one in days]
+    years = [year_of(on + timedelta(days=round(one))) for one in days]
     needed = [size_after(size.value, one, density.days.value) for one in days]
     fast = [size_after(size.low, one, density.days.low) for one in days]
     slow = [size_after(size.high, one, density.days.high) for one in days]
     grows = 0.0 if device is None else 1 / device.days.value
     holds = [capacity * 2 ** (one * grows) for one in days]
-    year = Axis("time", tick=lambda value: f"{value:.1f}".removesuffix(".0"))
+    year = Axis("time", tick=month_tick)
     return Chart(
         "The size that an ability takes, and what a device holds",
         year,
@@ -278,7 +279,3 @@ def _chart(
             Series("device", years, holds, kind="dashed"),
         ],
     )
-
-
-def _year(day: date) -> float:
-    return day.year + (day.timetuple().tm_yday - 1) / 365.25

@@ -1,8 +1,8 @@
 """Score from loss: a falling sigmoid, ``score = lower + (upper - lower) / (1 + exp(k * (loss - midpoint)))``.
 
 Four parameters, by least squares on the score. For given (k, midpoint) the model is linear in (lower, upper), so
-the fit is a search over a grid of two, made finer five times, with an exact solution at each: no starting
-values. Source of the form: Bhagia et al. (arXiv 2412.04403), step 2; Xiao et al., "Densing law of LLMs" (arXiv
+the fit is a search over a grid of two, made finer twice, with an exact solution at each, and then
+Levenberg-Marquardt over all: no starting values. Source of the form: Bhagia et al. (arXiv 2412.04403), step 2; Xiao et al., "Densing law of LLMs" (arXiv
 2412.04315), equation for the score. It holds for one benchmark asked in one way (same prompt, same shots, same
 scoring); it does not know of tasks on which larger models do worse.
 
@@ -17,15 +17,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from understudy.density.solver import FloatArray
+from understudy.density.solver import FloatArray, minimise_huber
 from understudy.errors import ConfigError, DataError
 
 __all__ = ["Sigmoid", "fit_sigmoid", "fit_sigmoids", "invert_sigmoids"]
 
-_GRID = 17
-_ROUNDS = 6
+_GRID = 19
+_ROUNDS = 3
 _STEEPNESS = (0.5, 60.0)
 """Range of k times the spread of the losses: flatter is a line, steeper is a step between two models."""
+_MIDPOINTS = (-4.0, 4.0)
+"""Range of the midpoint, in spreads of the losses above the least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,10 @@ def fit_sigmoid(
             f"a sigmoid with {n_fitted} free parameters needs as many points with different losses",
             given=f"{len(loss)} points, {len(np.unique(loss))} different losses",
         )
-    row = fit_sigmoids(loss[None, :], score[None, :], chance=chance, lower=lower, upper=upper)[0]
-    found = Sigmoid(*(float(value) for value in row))
-    if found.score(float(loss.min())) - found.score(float(loss.max())) < 1e-6:
+    if np.ptp(score) == 0 or float(np.corrcoef(loss, score)[0, 1]) >= 0:
         raise DataError("the score does not fall with the loss, so a loss cannot be read from a score")
-    return found
+    row = fit_sigmoids(loss[None, :], score[None, :], chance=chance, lower=lower, upper=upper)[0]
+    return Sigmoid(*(float(value) for value in row))
 
 
 def fit_sigmoids(
@@ -137,25 +138,55 @@ def fit_sigmoids(
     spread = np.maximum(high - low, 1e-9)
     m = len(loss)
     # Log steepness (times the spread) and midpoint (in spreads above the least loss).
-    centre = np.stack([np.full(m, np.log(_STEEPNESS).mean()), np.full(m, 0.0)], axis=1)
-    width = np.stack([np.full(m, np.ptp(np.log(_STEEPNESS)) / 2), np.full(m, 4.0)], axis=1)
+    centre = np.tile([np.log(_STEEPNESS).mean(), np.mean(_MIDPOINTS)], (m, 1))
+    width = np.tile([np.ptp(np.log(_STEEPNESS)) / 2, np.ptp(_MIDPOINTS) / 2], (m, 1))
     best = np.empty((m, 4))
+    scaled = (loss - low[:, None]) / spread[:, None]  # from 0 to 1
     steps = np.linspace(-1, 1, _GRID)
     grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)  # (g, 2)
     for _ in range(_ROUNDS):
         at = centre[:, None, :] + width[:, None, :] * grid  # (m, g, 2)
-        steep = np.exp(np.clip(at[..., 0], *np.log(_STEEPNESS))) / spread[:, None]
-        middle = low[:, None] + at[..., 1] * spread[:, None]
-        z = np.clip(steep[..., None] * (loss[:, None, :] - middle[..., None]), -500, 500)
+        steep, middle = np.clip(at[..., 0], *np.log(_STEEPNESS)), np.clip(at[..., 1], *_MIDPOINTS)
+        z = np.clip(np.exp(steep)[..., None] * (scaled[:, None, :] - middle[..., None]), -500, 500)
         share = 1 / (1 + np.exp(z))  # (m, g, n)
         bottom, top = _ends(share, score[:, None, :], chance, lower, upper)
         error = ((bottom[..., None] + (top - bottom)[..., None] * share - score[:, None, :]) ** 2).sum(-1)
         index = error.argmin(axis=1)
         rows = np.arange(m)
         centre = at[rows, index]
-        width = width / (_GRID / 4)
+        width = width / 4
         best = np.stack([bottom[rows, index], top[rows, index], steep[rows, index], middle[rows, index]], axis=1)
-    return best
+    found = _polished(scaled, score, best, chance, lower, upper)
+    return np.stack(
+        [found[:, 0], found[:, 1], np.exp(found[:, 2]) / spread, low + found[:, 3] * spread], axis=1
+    )
+
+
+def _polished(
+    scaled: FloatArray,
+    score: FloatArray,
+    start: FloatArray,
+    chance: float,
+    lower: float | None,
+    upper: float | None,
+) -> FloatArray:
+    """Least squares over (lower, upper, log steepness, midpoint) from the grid's best, shapes (m, n) and (m, 4)."""
+
+    def model(at: FloatArray) -> tuple[FloatArray, FloatArray]:
+        bottom, top, log_steep, middle = (at[:, one : one + 1] for one in range(4))
+        steep = np.exp(log_steep)
+        z = np.clip(steep * (scaled - middle), -500, 500)
+        share = 1 / (1 + np.exp(z))
+        slope = -(top - bottom) * share * (1 - share)  # by z
+        jacobian = np.stack([1 - share, share, slope * z, -slope * steep], axis=-1)
+        return bottom + (top - bottom) * share, jacobian
+
+    least = np.array([chance if lower is None else lower, 0.0 if upper is None else upper, 0.0, _MIDPOINTS[0]])
+    most = np.array([1.0 if lower is None else lower, 1.0 if upper is None else upper, 0.0, _MIDPOINTS[1]])
+    least[2], most[2] = np.log(_STEEPNESS)
+    # Scores are shares, so no residual is beyond a delta of 10: plain least squares.
+    found, _ = minimise_huber(model, score, start, delta=10.0, lower=least, upper=most, n_steps=40)
+    return found
 
 
 def _ends(

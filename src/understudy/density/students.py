@@ -23,6 +23,8 @@ __all__ = ["StudentSize", "StudentSizes", "student_sizes"]
 
 _LEAST_OTHERS = 3
 """Rungs, without the one in question, that a fit of error against size takes: two would always lie on a line."""
+_ALIKE = 1.5
+"""Numbers of calls that differ by no more than this factor count as about as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +187,25 @@ def _size(
     )
 
 
+def _is_comparable(one: _Measured, other: _Measured) -> bool:
+    """Whether one made errors, and both learnt from about as many calls."""
+    if not one.error or one.last is None or other.last is None:
+        return False
+    return 1 / _ALIKE <= one.last[0] / other.last[0] <= _ALIKE
+
+
 def _effective_bytes(rung: _Measured, rungs: Sequence[_Measured]) -> tuple[float | None, str | None]:
     """Size at which ``ln(error) = a - b * ln(size)``, fitted on the other rungs, gives this rung's error."""
     if rung.error is None or rung.size_bytes is None:
         return None, "its error or its size was not measured"
     if rung.error == 0:
         return None, "it made no error, so no size is too large"
-    others = [one for one in rungs if one.name != rung.name and one.error and one.size_bytes]
+    others = [one for one in rungs if one.name != rung.name and one.size_bytes and _is_comparable(one, rung)]
     if len(others) < _LEAST_OTHERS:
-        return None, f"needs {_LEAST_OTHERS} other rungs with size and error; there are {len(others)}"
+        return None, (
+            f"needs {_LEAST_OTHERS} other rungs with size and error, learnt from about as many calls; "
+            f"there are {len(others)}"
+        )
     sizes = np.log([one.size_bytes for one in others if one.size_bytes is not None])
     errors = np.log([one.error for one in others if one.error is not None])
     if float(np.ptp(sizes)) == 0:

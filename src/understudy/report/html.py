@@ -25,6 +25,7 @@ from understudy.report.section_quality import (
     risk_section,
 )
 from understudy.report.section_reading import disagreements_section, suspects_section
+from understudy.report.section_students import students_section
 from understudy.report.summary import summarise
 
 __all__ = ["render_report"]
@@ -78,6 +79,7 @@ def _sections(facts: Facts, *, is_certified: bool) -> list[Section]:
         fields_section(facts, summary),
         calibration_section(facts),
         curves_section(facts),
+        students_section(facts),
     ]
     last = [
         disagreements_section(facts, summary),

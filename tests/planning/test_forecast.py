@@ -1,0 +1,146 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.economics.trends import NAMED_TRENDS, fit_exponential
+from understudy.errors import ConfigError, DataError
+from understudy.planning.forecast import (
+    ABILITY_PAIRS,
+    Doubling,
+    Range,
+    cost_reaches,
+    device_capacity,
+    forecast_fit,
+    gpt4_class_forecast,
+    size_after,
+    useful_until,
+)
+
+DAY = date(2023, 7, 18)
+HUNDRED = Doubling(Range.fixed(100.0))
+
+
+def test_a_year_takes_750b_to_under_60b():
+    assert size_after(750e9, 365, 100) == pytest.approx(59.8e9, rel=0.002)
+    assert size_after(1.0, 365, 100) == pytest.approx(1 / 12, rel=0.06)  # and its training compute, data held fixed
+
+
+@given(st.floats(0.1, 8))
+def test_the_crossing_is_where_the_sizes_meet(n_doublings):
+    capacity = 70e9 / 2**n_doublings
+    found = forecast_fit(
+        n_parameters=Range.fixed(70e9), on=DAY, capacity=Range.fixed(capacity), density=HUNDRED
+    )
+    assert (found.day - DAY).days == pytest.approx(100 * n_doublings, abs=1)
+    assert found.lower == found.day == found.upper
+    assert size_after(70e9, (found.day - DAY).days, 100) == pytest.approx(capacity, rel=0.01)
+
+
+def test_doubt_in_time_and_size_widens_the_interval():
+    sure = {"n_parameters": Range.fixed(70e9), "on": DAY, "capacity": Range.fixed(8e9)}
+    one = forecast_fit(**sure, density=Doubling(Range(100, 80, 150)))
+    both = forecast_fit(
+        **{**sure, "n_parameters": Range(70e9, 40e9, 140e9)}, density=Doubling(Range(100, 80, 150))
+    )
+    assert one.lower < one.day < one.upper
+    assert both.upper - both.lower > one.upper - one.lower
+    assert one.day == both.day
+
+
+def test_a_growing_device_is_met_sooner():
+    chips = Doubling(Range.fixed(NAMED_TRENDS["chips"].doubling_days))
+    fixed = forecast_fit(n_parameters=Range.fixed(70e9), on=DAY, capacity=Range.fixed(8e9), density=HUNDRED)
+    grows = forecast_fit(
+        n_parameters=Range.fixed(70e9), on=DAY, capacity=Range.fixed(8e9), density=HUNDRED, device=chips
+    )
+    assert grows.doubling_days == pytest.approx(88, abs=0.5)
+    assert grows.day < fixed.day
+
+
+def test_what_fits_already_and_what_is_too_far_say_so():
+    already = forecast_fit(n_parameters=Range.fixed(1e9), on=DAY, capacity=Range.fixed(8e9), density=HUNDRED)
+    assert already.is_already
+    assert already.day == DAY
+    slow = Doubling(Range.fixed(5000.0))
+    far = forecast_fit(n_parameters=Range.fixed(1e12), on=DAY, capacity=Range.fixed(1e9), density=slow)
+    assert far.day is None
+    assert "too far" in far.reason
+    assert far.to_dict()["day"] is None
+
+
+def test_the_draws_of_a_fit_carry_over():
+    days = [DAY + timedelta(days=30 * at) for at in range(12)]
+    values = [2 ** (30 * at / 100) * (1.3 if at % 3 else 0.8) for at in range(12)]
+    fit = fit_exponential(days, values, n_draws=200)
+    found = forecast_fit(
+        n_parameters=Range.fixed(70e9), on=DAY, capacity=Range.fixed(8e9), density=Doubling.fitted(fit)
+    )
+    assert found.lower < found.day < found.upper
+    falling = fit_exponential(days, [1 / one for one in values], n_draws=50)
+    with pytest.raises(DataError, match="does not rise"):
+        Doubling.fitted(falling)
+
+
+def test_a_model_is_worth_its_size_for_one_doubling():
+    assert useful_until(DAY, HUNDRED).day == DAY + timedelta(days=100)
+
+
+def test_a_leading_run_passes_a_billion_by_2026():
+    # GPT-4, over $100M, released 2023-03-14; cost doubling every 10 months.
+    found = cost_reaches(100e6, date(2023, 3, 14), 1e9, Doubling.named(NAMED_TRENDS["leading-run-cost"]))
+    assert found.day < date(2026, 1, 1)
+    assert found.lower < found.day
+
+
+def test_gpt4_class_ability_fits_a_phone_by_2025_to_2026():
+    early, late = gpt4_class_forecast(capacity=8e9), gpt4_class_forecast(capacity=4e9)
+    assert date(2024, 1, 1) < early.day < late.day
+    assert late.day.year == 2025
+    assert early.upper.year in (2025, 2026)
+    assert late.upper.year in (2025, 2026)
+    sure = gpt4_class_forecast(capacity=8e9, density=HUNDRED)
+    assert sure.upper < early.upper
+
+
+def test_pairs_of_equal_ability_imply_their_density_ratio():
+    ratios = {(one.small, one.large): one.density_ratio for one in ABILITY_PAIRS}
+    assert ratios["Mistral-7B", "Llama-2-13B"] == pytest.approx(13 / 7.3)
+    assert ratios["Phi-2", "Llama-2-70B"] == pytest.approx(25.9, abs=0.1)
+    assert ratios["MiniCPM-2.4B", "GPT-3 175B"] == pytest.approx(72.9, abs=0.1)
+    times = [one.doubling_days for one in ABILITY_PAIRS]
+    assert times[-1] is None
+    assert all(time is None or 20 < time < 400 for time in times)
+
+
+def test_a_device_holds_what_its_memory_and_speed_allow():
+    assert device_capacity(memory_bytes=8e9, bits_per_parameter=4, usable_share=1) == 16e9
+    slow = device_capacity(
+        memory_bytes=8e9, bits_per_parameter=4, bandwidth_bytes_per_second=50e9, least_tokens_per_second=20
+    )
+    assert slow == pytest.approx(50e9 / 20 / 0.5)
+    assert device_capacity(memory_bytes=8e9, bits_per_parameter=16, usable_share=0.5) == 2e9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"memory_bytes": 0},
+        {"bits_per_parameter": -4},
+        {"usable_share": 1.5},
+        {"bandwidth_bytes_per_second": 1e9},
+        {"bandwidth_bytes_per_second": 1e9, "least_tokens_per_second": 0},
+    ],
+)
+def test_impossible_devices_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        device_capacity(**{"memory_bytes": 8e9, "bits_per_parameter": 4, **wrong})
+
+
+@pytest.mark.parametrize("ends", [(1, 2, 3), (0, 0, 1), (1, 0.5, float("inf"))])
+def test_impossible_ranges_are_refused(ends):
+    with pytest.raises(DataError):
+        Range(*ends)
+    with pytest.raises(ConfigError):
+        useful_until(DAY, HUNDRED, confidence=1.0)
