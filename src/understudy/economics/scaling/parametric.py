@@ -120,7 +120,7 @@ def fit_parametric(
     ConfigError
         If an option is out of range.
     DataError
-        If there are too few runs, or no start leads to a finite law.
+        If there are too few runs, or what fits best is no law (an exponent at or below 0, say).
     """
     if n_starts < 1:
         raise ConfigError("n_starts must be 1 or more", given=repr(n_starts))
@@ -138,11 +138,7 @@ def fit_parametric(
         _objective(kept, scale, np.ones((1, len(kept))), delta), scale.inward(_starts(n_starts, seed))
     )
     best = int(np.argmin(found.values))
-    law = _law(scale.outward(found.points[best : best + 1])[0]) if np.isfinite(found.values[best]) else None
-    if law is None:
-        raise DataError(
-            "no start leads to a finite law", todo="check that loss falls with size and with tokens"
-        )
+    law = _law_or_error(scale.outward(found.points[best : best + 1])[0])
     n_same = int((found.values <= found.values[best] * (1 + _SAME)).sum())
     objective, _ = huber_objective(np.array(_vector(law)), kept, delta=delta)
     return ParametricFit(law, objective, delta, len(kept), dropped, n_starts, n_same, kept)
@@ -267,11 +263,15 @@ def _vector(law: ScalingLaw) -> list[float]:
     return [*logs, law.alpha, law.beta]
 
 
-def _law(vector: FloatArray) -> ScalingLaw | None:
-    """The law of a point, or ``None`` where a constant overflows or an exponent is not above 0."""
+def _law_or_error(vector: FloatArray) -> ScalingLaw:
+    """The law of a point, unless a constant overflows or an exponent is not above 0."""
     with np.errstate(over="ignore"):
         a, b, e = np.exp(vector[:3])
     constants = np.array([e, a, b, *vector[3:]])
-    if not np.isfinite(constants).all() or (constants[1:] <= 0).any():
-        return None
-    return ScalingLaw(*(float(value) for value in constants))
+    if np.isfinite(constants).all() and (constants[1:] > 0).all():
+        return ScalingLaw(*(float(value) for value in constants))
+    raise DataError(
+        "the best fit is no scaling law: the terms of size and data are not determined by these runs",
+        given=f"E {e:.3g}, A {a:.3g}, B {b:.3g}, alpha {vector[3]:.3g}, beta {vector[4]:.3g}",
+        todo="add runs at several tokens per parameter, over a decade or more of size and of data",
+    )
