@@ -161,7 +161,7 @@ def plan_training(
     found = answer(law.law)
     drawn = None if law.draws is None else _answers(answer, law.draws)
     warnings = outside_range(
-        law.source if law.name == "fit" else law.name,
+        "the fit" if law.name == "fit" else law.name,
         found.parameters,
         found.tokens,
         law.range_parameters,

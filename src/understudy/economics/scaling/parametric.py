@@ -1,7 +1,7 @@
 """Approach 3: fit ``L = E + A / N**alpha + B / D**beta`` to runs, by the Huber loss of the log loss.
 
 Source: Hoffmann et al. 2022 (arXiv 2203.15556), section 3.3 and appendix D.2: minimise the sum over runs of
-Huber(delta = 1e-3) of ``log L_predicted - log L`` from a grid of starts, the prediction by log-sum-exp.
+Huber(delta = 1e-3) of ``log L_predicted - log L`` over log A, log B, log E, alpha, beta from a grid of starts.
 Their optimiser stopped early for want of scale (Besiroglu et al. 2024, arXiv 2404.10102); here the objective is
 scaled and the columns are centred, and all starts move at once. What is reported is the plain *sum* over runs,
 the convention in which Besiroglu's 240 points reach .0010183. The fit does not know whether runs are
@@ -27,6 +27,7 @@ __all__ = [
     "FEWEST_RUNS",
     "HUBER_DELTA",
     "ParametricFit",
+    "draw_starts",
     "fit_parametric",
     "huber_objective",
     "refit_weighted",
@@ -120,7 +121,7 @@ def fit_parametric(
     ConfigError
         If an option is out of range.
     DataError
-        If there are too few runs, or no start leads to a finite law.
+        If there are too few runs, or what fits best is no law (an exponent at or below 0, say).
     """
     if n_starts < 1:
         raise ConfigError("n_starts must be 1 or more", given=repr(n_starts))
@@ -135,14 +136,10 @@ def fit_parametric(
         )
     scale = _Scale.of(kept)
     found = minimise_many(
-        _objective(kept, scale, np.ones((1, len(kept))), delta), scale.inward(_starts(n_starts, seed))
+        _objective(kept, scale, np.ones((1, len(kept))), delta), scale.inward(draw_starts(n_starts, seed))
     )
     best = int(np.argmin(found.values))
-    law = _law(scale.outward(found.points[best : best + 1])[0]) if np.isfinite(found.values[best]) else None
-    if law is None:
-        raise DataError(
-            "no start leads to a finite law", todo="check that loss falls with size and with tokens"
-        )
+    law = _law_or_error(scale.outward(found.points[best : best + 1])[0])
     n_same = int((found.values <= found.values[best] * (1 + _SAME)).sum())
     objective, _ = huber_objective(np.array(_vector(law)), kept, delta=delta)
     return ParametricFit(law, objective, delta, len(kept), dropped, n_starts, n_same, kept)
@@ -221,38 +218,37 @@ class _Scale:
 def _objective(runs: TrainingRuns, scale: _Scale, weights: FloatArray, delta: float) -> Objective:
     """Weighted mean of Huber(delta) over delta: its gradient is of order one whatever the runs.
 
-    `weights` has one row for all problems, or one per problem.
+    `weights` has one row for all problems, or one per problem. The exponentials are taken as they stand, not
+    around their largest: with centred columns they overflow only where no fit is, and give ``inf`` there, from
+    which the search turns back.
     """
     log_n = np.log(runs.parameters) - scale.log_parameters
     log_d = np.log(runs.tokens) - scale.log_tokens
+    size_columns, data_columns = (np.stack([np.ones_like(x), -x], axis=1) for x in (log_n, log_d))
     log_loss = np.log(runs.loss)
     share = weights / weights.sum(axis=1, keepdims=True)
 
     def evaluate(points: FloatArray, rows: IndexArray) -> tuple[FloatArray, FloatArray]:
         weight = share if len(share) == 1 else share[rows]
-        size = points[:, 0:1] - points[:, 3:4] * log_n
-        data = points[:, 1:2] - points[:, 4:5] * log_d
-        floor = points[:, 2:3]
-        top = np.maximum(np.maximum(size, data), floor)
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            size, data, rest = np.exp(size - top), np.exp(data - top), np.exp(floor - top)
-            total = size + data + rest
-            residual = top + np.log(total) - log_loss
+        with np.errstate(all="ignore"):
+            size = np.exp(points[:, [0, 3]] @ size_columns.T)  # (m, n), like all below
+            data = np.exp(points[:, [1, 4]] @ data_columns.T)
+            floor = np.exp(points[:, 2:3])
+            total = size + data + floor
+            residual = np.log(total) - log_loss
             slope = np.clip(residual / delta, -1.0, 1.0)  # of Huber over delta
-            value = (weight * slope * (residual - 0.5 * delta * slope)).sum(axis=1)
-            pull = weight * slope / total
-            size, data = pull * size, pull * data
-            gradient = np.stack(
-                [size.sum(axis=1), data.sum(axis=1), (pull * rest).sum(axis=1), -size @ log_n, -data @ log_d],
-                axis=1,
-            )
-        return value, gradient
+            pull = weight * slope
+            value = np.einsum("ij,ij->i", pull, residual - 0.5 * delta * slope)
+            pull /= total
+            by_size, by_data = (size * pull) @ size_columns, (data * pull) @ data_columns
+            by_floor = pull.sum(axis=1) * floor[:, 0]
+        return value, np.stack([by_size[:, 0], by_data[:, 0], by_floor, by_size[:, 1], by_data[:, 1]], axis=1)
 
     return evaluate
 
 
-def _starts(count: int, seed: int) -> FloatArray:
-    """(log A, log B, log E, alpha, beta), shape (count, 5)."""
+def draw_starts(count: int, seed: int) -> FloatArray:
+    """Starts as (log A, log B, log E, alpha, beta), shape (count, 5): half from Hoffmann's grid, half uniform."""
     rng = np.random.default_rng(seed)
     grid = np.array(
         list(product(_GRID["a"], _GRID["b"], _GRID["e"], _EXPONENTS, _EXPONENTS)), dtype=np.float64
@@ -267,11 +263,15 @@ def _vector(law: ScalingLaw) -> list[float]:
     return [*logs, law.alpha, law.beta]
 
 
-def _law(vector: FloatArray) -> ScalingLaw | None:
-    """The law of a point, or ``None`` where a constant overflows or an exponent is not above 0."""
+def _law_or_error(vector: FloatArray) -> ScalingLaw:
+    """The law of a point, unless a constant overflows or an exponent is not above 0."""
     with np.errstate(over="ignore"):
         a, b, e = np.exp(vector[:3])
     constants = np.array([e, a, b, *vector[3:]])
-    if not np.isfinite(constants).all() or (constants[1:] <= 0).any():
-        return None
-    return ScalingLaw(*(float(value) for value in constants))
+    if np.isfinite(constants).all() and (constants[1:] > 0).all():
+        return ScalingLaw(*(float(value) for value in constants))
+    raise DataError(
+        "the best fit is no scaling law: the terms of size and data are not determined by these runs",
+        given=f"E {e:.3g}, A {a:.3g}, B {b:.3g}, alpha {vector[3]:.3g}, beta {vector[4]:.3g}",
+        todo="add runs at several tokens per parameter, over a decade or more of size and of data",
+    )
