@@ -267,7 +267,7 @@ def breakeven_chart(
             y = [curve.at(one) for one in x]
         series.append(Series(name, x, y, colour="accent" if name.startswith("student") else at))
     marks = [
-        Mark(f"{compact(one.x)} {found.axis}: {one.cheaper_after} from here", x=one.x)
+        Mark(f"{one.x:.3g} months" if is_over_time else f"{compact(one.x)} calls", x=one.x)
         for one in _shown_crossings(found, names)
     ]
     title = "Total cost over time" if is_over_time else "Total cost over calls"

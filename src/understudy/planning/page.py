@@ -8,6 +8,7 @@ from __future__ import annotations
 from understudy._version import __version__
 from understudy.drawing.markup import Html, foreign, tag
 from understudy.drawing.style import style_sheet
+from understudy.drawing.svg import compact
 from understudy.planning.page_ability import (
     density_section,
     device_section,
@@ -17,7 +18,7 @@ from understudy.planning.page_ability import (
 from understudy.planning.page_money import breakeven_section, fleet_section, serve_section, train_section
 from understudy.planning.scenario_plans import ScenarioPlans
 from understudy.report.layout import Section, paragraph, section, tile
-from understudy.units import format_count, format_usd
+from understudy.units import format_usd
 
 __all__ = ["render_page"]
 
@@ -84,7 +85,7 @@ def _head(plans: ScenarioPlans) -> Html:
     tiles = [
         tile(
             "Calls a month",
-            format_count(load.calls_per_month),
+            compact(load.calls_per_month),
             f"over {load.months} months{growth}",
             cls="key",
         ),
