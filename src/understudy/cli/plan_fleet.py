@@ -158,4 +158,7 @@ def _show(plan: FleetPlan) -> None:
     for name, words in plan.sources.items():
         print_words(f"{name}: {words}", style="dim")
     if fleet.unit.service_cv != 1:
-        print_words("waiting by Allen and Cunneen's approximation: exact for one server only", style="dim")
+        words = "waiting by Allen and Cunneen's approximation: exact for one server's mean only"
+        if fleet.unit.service_cv > 1:
+            words += "; with service times this uneven the percentile can be a third too low, or far too high"
+        print_words(words, style="dim")

@@ -9,6 +9,11 @@ A. O. Allen, "Probability, Statistics, and Queueing Theory" (2nd ed., 1990), p. 
 Allen and Cunneen of the mean wait under general service times. That correction is exact for one server
 (Pollaczek and Khinchine) and for exponential service. As a percentile, the wait of those who wait is taken as
 exponential with the corrected mean, which is exact only for M/M/c and in the limit of full load.
+
+Against a simulation (``benchmarks/queueing.py``, loads of 0.7 and 0.9, 1 to 16 servers) the 95th and 99th percentile
+are within a tenth for service times that vary by half or less, but for many servers at low load: there they are up to
+27 % too low, of waits of a tenth of the service time. For service times that vary by twice their mean they are from
+31 % too low (one server) to 73 % too high (many): plan such queues by a simulation.
 """
 
 from __future__ import annotations
