@@ -106,6 +106,18 @@ def test_fleet_counts_in_two_currencies():
     assert "Allen and Cunneen" in owned.stdout
 
 
+def test_fleet_takes_the_speed_of_a_model():
+    words = ["fleet", "--calls-per-second", 20, "--device", "l4", "--slots", 16, "--weights", "int8"]
+    small = answer(*words, "--model", "qwen2.5-0.5b")
+    large = answer(*words, "--params", "7e9")
+    assert small["devices"] < large["devices"]
+    assert small["unit"]["slots"] == 16
+    lost = run(*words, "--model", "llama-3.1-70b")
+    assert "does not fit" in str(lost.exception)
+    both = run(*words, "--params", 7e9, "--service-seconds", 1)
+    assert "one way" in str(both.exception)
+
+
 def test_train_answers_from_each_start(tmp_path):
     for words in (
         ["--usd", 1000],

@@ -34,7 +34,7 @@ def test_the_page_holds_every_section_and_asks_for_nothing(plans):
     for key in ("breakeven", "serve", "fleet", "train", "device", "forecast", "figures"):
         assert f'<section id="{key}">' in page
     assert "default-src 'none'" in page.replace("&#x27;", "'")
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert not re.findall(r'(?:src|href)="(?!#)', page)
     assert not re.findall(r"url\(", page)
     assert page.count("<svg") >= 12
@@ -45,7 +45,7 @@ def test_the_page_holds_every_section_and_asks_for_nothing(plans):
 def test_names_are_escaped():
     given = {"name": "<b>x</b>", "description": "<script>alert(1)</script>", "load": LOAD}
     page = render_page(run_scenario(scenario_of(given)))
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert "<b>x</b>" not in page
     assert "&lt;b&gt;x" in page
 

@@ -25,6 +25,13 @@ __all__ = ["fleet_command"]
 @click.option(
     "--slots", type=int, default=1, show_default=True, help="Calls that a device works on at a time."
 )
+@click.option("--model", help="A model of the catalogue: its speed on the device, --slots at a time.")
+@click.option("--params", type=float, help="The same for a model of so many parameters.")
+@click.option(
+    "--input-tokens", type=int, default=500, show_default=True, help="Read by a call (with --model)."
+)
+@click.option("--output-tokens", type=int, default=100, show_default=True, help="Written by a call (with --model).")  # fmt: skip
+@click.option("--weights", default="bf16", show_default=True, help="Number format (with --model).")
 @click.option("--service-cv", type=float, default=1.0, show_default=True, help="Spread of the service time over its mean: 1 exponential, 0 constant.")  # fmt: skip
 @click.option("--wait", "wait_limit_s", type=float, default=1.0, show_default=True, help="Seconds a call may wait.")  # fmt: skip
 @click.option("--percentile", type=float, default=95.0, show_default=True, help="Share of calls that wait no longer, in per cent.")  # fmt: skip
@@ -44,7 +51,7 @@ __all__ = ["fleet_command"]
 @click.option("--electricity", default="us-industrial", show_default=True, help="A price of the catalogue.")
 @click.option("--usd-per-kwh", type=float, help="Price of electricity, instead of the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--plot", metavar="FILE", help="Draw waiting by devices as SVG.")
+@click.option("--plot", metavar="FILE", help="Draw devices by load as SVG.")
 def fleet_command(
     wait_limit_s: float,
     percentile: float,
@@ -113,14 +120,47 @@ def _unit(given: dict[str, Any]) -> Unit:
     from understudy.errors import ConfigError
 
     tokens = (given["tokens_per_call"], given["tokens_per_second"])
-    if given["service_seconds"] is not None and tokens == (None, None):
-        return Unit(given["service_seconds"], given["slots"], given["service_cv"])
-    if given["service_seconds"] is None and None not in tokens:
-        return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"])
+    is_model = given["model"] is not None or given["params"] is not None
+    ways = (given["service_seconds"] is not None, tokens != (None, None), is_model)
+    if sum(ways) == 1:
+        if ways[0]:
+            return Unit(given["service_seconds"], given["slots"], given["service_cv"])
+        if is_model:
+            return _served(given)
+        if None not in tokens:
+            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"])
     raise ConfigError(
         "how fast a device answers is given in one way",
-        todo="give --service-seconds, or --tokens-per-call with --tokens-per-second",
+        todo="give --service-seconds, or --tokens-per-call with --tokens-per-second, or --model",
     )
+
+
+def _served(given: dict[str, Any]) -> Unit:
+    """The service time of a model on the device, as `plan serve` finds it."""
+    from understudy.economics.fleet import Unit
+    from understudy.errors import ConfigError
+    from understudy.planning.device_choice import choose_device
+    from understudy.planning.model_choice import choose_model
+    from understudy.planning.serve import ServeRequest, plan_serve
+
+    request = ServeRequest(
+        model=choose_model(model=given["model"], n_parameters=given["params"]),
+        device=choose_device(given["device"]),
+        n_input=given["input_tokens"],
+        n_output=given["output_tokens"],
+        batch=given["slots"],
+        weights=given["weights"],
+    )
+    plan = plan_serve(request)
+    if plan.memory.has_room is False:
+        raise ConfigError(
+            "the model does not fit the device",
+            given=f"{plan.model.name} on {plan.device.name}, {given['slots']} calls at a time",
+            todo=f"one of {'; '.join(plan.remedies)}".replace("--batch", "--slots"),
+        )
+    if plan.time.total_seconds is None:
+        raise ConfigError("how long a call takes on this device is unknown", todo="give --service-seconds")
+    return Unit(plan.time.total_seconds.typical, plan.batch, given["service_cv"])
 
 
 def _show(plan: FleetPlan) -> None:

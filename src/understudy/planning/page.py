@@ -5,6 +5,8 @@ It says what the plans found, the answer first in each section; what is unknown 
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from understudy._version import __version__
 from understudy.drawing.markup import Html, foreign, tag
 from understudy.drawing.style import style_sheet
@@ -17,16 +19,19 @@ from understudy.planning.page_ability import (
 )
 from understudy.planning.page_money import breakeven_section, fleet_section, serve_section, train_section
 from understudy.planning.scenario_plans import ScenarioPlans
-from understudy.report.layout import Section, paragraph, section, tile
+from understudy.report.layout import ICONS, Section, paragraph, section, tile
 from understudy.units import format_usd
 
 __all__ = ["render_page"]
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def render_page(plans: ScenarioPlans) -> str:
-    """The page as one HTML document, to be written as UTF-8; it runs no script."""
+    """The page as one HTML document, to be written as UTF-8.
+
+    Its only script is the report's: light or dark, and sorting of tables.
+    """
     scenario = plans.scenario
     parts = [part for part in _sections(plans) if part is not None]
     page = tag(
@@ -50,6 +55,7 @@ def render_page(plans: ScenarioPlans) -> str:
                 f"Written by understudy {__version__}. Every figure follows from the scenario and from published prices ",
                 "and sizes, whose sources stand beside them. This file asks the network for nothing.",
             ),
+            Html(f"<script>{_script()}</script>"),
         ),
         lang="en",
     )
@@ -74,9 +80,15 @@ def _sections(plans: ScenarioPlans) -> list[Section | None]:
 def _bar(name: str, parts: list[Section]) -> Html:
     links = [tag("a", part.nav, href=f"#{part.key}") for part in parts]
     brand = tag("a", tag("b", "Understudy"), tag("span", foreign(name)), href="#", cls="brand")
-    return tag(
-        "div", tag("div", brand, tag("nav", *links, aria_label="Sections"), cls="bar-inner"), cls="bar"
+    theme = tag(
+        "button", ICONS["theme"], type="button", id="theme", title="Light or dark", aria_label="Light or dark"
     )
+    inner = tag("div", brand, tag("nav", *links, aria_label="Sections"), theme, cls="bar-inner")
+    return tag("div", inner, cls="bar")
+
+
+def _script() -> str:
+    return (files("understudy.report") / "script.js").read_text(encoding="utf-8").strip()
 
 
 def _head(plans: ScenarioPlans) -> Html:

@@ -148,7 +148,8 @@ def _jetmoe() -> Figure:
         "6",
         "a mixture of experts for a tenth of a million",
         "JetMoE-8B reaches LLaMA-2-7B-class quality for about $0.1M: 30,000 H100-hours, 1.25T tokens, 2.2B active "
-        "parameters, about 15 % MFU. Total parameters set memory, active parameters set compute.",
+        "parameters, about 15 % MFU. Total parameters set memory, active parameters set compute; a gate that favours some "
+        "experts starves the others.",
         [
             f"JetMoE: {total:.3g} parameters (arXiv:2404.07413)",
             "Llama 2 7B: 6.74e9 on 2e12 (arXiv:2307.09288)",
@@ -168,6 +169,11 @@ def _jetmoe() -> Figure:
             ),
             Claim(name="training compute over Llama 2 7B's", computed=flops / llama_7b),
             Claim(name="memory over a dense model of its compute", computed=total / active),
+            Claim(
+                name="load of the least used of 8 experts, over its fair share",
+                assumption="a gate that favours experts by Zipf's law (1, 1/2, ... 1/8)",
+                assumed=8 * (1 / 8) / sum(1 / rank for rank in range(1, 9)),
+            ),
         ],
     )
 
