@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from understudy.cli.plan import plan_group
 from understudy.errors import ConfigError
+from understudy.ledger.database import Ledger
+from understudy.ledger.record import CallRecord, new_call_id
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "plan"
 BREAKEVEN = ["breakeven", "--teacher-price", "0.002", "--student-usd", "1e-6", "--coverage", "128/280"]
@@ -47,6 +49,35 @@ def test_breakeven_prints_an_interval_and_the_options(tmp_path):
     found = answer(*words)
     assert len(found["options"]) == 6
     assert found["volume_interval"][0] < found["student"]["volume"] < found["volume_interval"][1]
+
+
+def test_breakeven_reads_an_artefact_and_a_ledger(tmp_path):
+    facts = {
+        "teacher": {"usd_per_call": 0.002, "usd_reason": "given price"},
+        "measured": {"student_usd": 1.5e-8},
+        "certificate": {"is_certified": True, "n": 280, "n_answered": 128},
+    }
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    (tmp_path / "receipt.json").write_text(json.dumps({"machine_usd": 0.5}))
+    url = str(tmp_path / "ledger.db")
+    ledger = Ledger.open(url)
+    ledger.insert(
+        [
+            CallRecord(
+                id=new_call_id(), time_ms=1_767_225_600_000, answered_by="student" if at < 6 else "upstream",
+                mode="serve", status=200, latency_us=10, cost_nanousd=1_000, teacher_cost_nanousd=3_000_000,
+            )
+            for at in range(10)
+        ]
+    )  # fmt: skip
+    ledger.close()
+    found = answer("breakeven", "--artefact", tmp_path, "--ledger", url, "--since", "2026-01-01")
+    assert found["evidence"]["teacher_usd_per_call"] == pytest.approx(0.003)
+    assert found["evidence"]["build_usd"] == 0.5
+    assert found["evidence"]["coverage"] == pytest.approx(0.6)
+    assert found["volume_interval"] is not None
+    nothing = answer("breakeven", "--artefact", tmp_path, "--ledger", url, "--since", "2030-01-01")
+    assert nothing["evidence"]["coverage"] == pytest.approx(128 / 280)
 
 
 def test_breakeven_reads_prices_by_the_token():

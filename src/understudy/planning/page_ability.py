@@ -16,7 +16,7 @@ from understudy.planning.figures.figure import Figure
 from understudy.planning.forecast import size_after
 from understudy.planning.page_money import counted, number_cell, picture
 from understudy.planning.scenario_ability import ForecastPlan
-from understudy.report.layout import Section, fold, listed, paragraph
+from understudy.report.layout import Section, fold, listed, note, paragraph
 from understudy.report.tables import Cell, bytes_cell, duration_cell, table, text_cell
 from understudy.units import format_duration
 
@@ -165,7 +165,7 @@ def figures_section(figures: Sequence[Figure]) -> Section:
     parts: list[Html] = [paragraph(lede, cls="lede")]
     if any(claim.ratio is not None for figure in figures for claim in figure.claims):
         parts.append(picture(figures_chart(figures), caption))
-    parts += [listed(misses), fold("All claims", _claims_table(figures))]
+    parts += [*([note(listed(misses), "warn")] if misses else []), fold("All claims", _claims_table(figures))]
     return Section("figures", "Figures", "Do published figures follow", join(parts))
 
 

@@ -221,7 +221,7 @@ def train_section(plan: TrainPlan) -> Section:
     parts += [
         picture(
             train_chart(plan),
-            "At this compute: how much loss a wrong size costs, by each published set of constants.",
+            "At this compute: how much loss a wrong size costs, by the plan's constants and by those that differ most.",
         ),
         table(heads, body, caption="The same question under each set of constants"),
     ]
