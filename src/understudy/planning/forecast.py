@@ -159,13 +159,7 @@ def useful_until(released: date, doubling: Doubling, *, confidence: float = 0.9,
 
 
 def cost_reaches(
-    cost_usd: float,
-    on: date,
-    target_usd: float,
-    doubling: Doubling,
-    *,
-    confidence: float = 0.9,
-    seed: int = 0,
+    cost_usd: float, on: date, target_usd: float, doubling: Doubling, *, confidence: float = 0.9, seed: int = 0
 ) -> Crossing:
     """When the leading run costs `target_usd`, if one cost `cost_usd` on a day and costs double at a fixed pace."""
     return _crossing(on, Range.fixed(target_usd), Range.fixed(cost_usd), [doubling], confidence, seed)
@@ -247,9 +241,7 @@ def gpt4_class_forecast(*, capacity: float, density: Doubling | None = None, see
     """
     doubling = density
     if doubling is None:
-        spans = [
-            NAMED_TRENDS[name] for name in ("density", "density-before-chatgpt", "density-after-chatgpt")
-        ]
+        spans = [NAMED_TRENDS[name] for name in ("density", "density-before-chatgpt", "density-after-chatgpt")]
         low, high = min(one.low_days for one in spans), max(one.high_days for one in spans)
         doubling = Doubling(Range(NAMED_TRENDS["density"].doubling_days, low, high))
     size = Range(math.sqrt(2.2e11 * 1.8e12), 2.2e11, 1.8e12)
@@ -297,13 +289,7 @@ class AbilityPair:
 
 ABILITY_PAIRS: tuple[AbilityPair, ...] = (
     AbilityPair(
-        "Mistral-7B",
-        7.3e9,
-        date(2023, 9, 27),
-        "Llama-2-13B",
-        13e9,
-        date(2023, 7, 18),
-        "Mistral AI, announcement",
+        "Mistral-7B", 7.3e9, date(2023, 9, 27), "Llama-2-13B", 13e9, date(2023, 7, 18), "Mistral AI, announcement"
     ),
     AbilityPair(
         "Phi-2", 2.7e9, date(2023, 12, 12), "Llama-2-70B", 70e9, date(2023, 7, 18), "Microsoft Research, blog"
@@ -321,13 +307,7 @@ ABILITY_PAIRS: tuple[AbilityPair, ...] = (
         "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 10B", 10e9, None, "arXiv 2110.06696 and CLUE"
     ),
     AbilityPair(
-        "Mengzi 1B",
-        1e9,
-        date(2021, 10, 13),
-        "Chinese models of 100B",
-        100e9,
-        None,
-        "arXiv 2110.06696 and CLUE",
+        "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 100B", 100e9, None, "arXiv 2110.06696 and CLUE"
     ),
 )
 """Published claims of equal ability. One pair is one benchmark and one choice of words: no trend follows from it."""
@@ -351,9 +331,7 @@ def _crossing(
     middle = max(0.0, n_doublings / rate)
     low, high = min(low, middle), max(high, middle)
     limit = _FURTHEST_YEARS * 365.25
-    reason = (
-        None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
-    )
+    reason = None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
     return Crossing(
         day=on + timedelta(days=round(middle)) if middle <= limit else None,
         lower=on + timedelta(days=round(low)) if low <= limit else None,
