@@ -180,10 +180,10 @@ class Server:
         query = request.url.query.encode()
         begun = await until_gone(request, self.upstreams.send(request.method, path, query, headers, body))
         try:
-            content = await begun.reply.aread()
+            content = await begun.reply.read()
         finally:
-            await begun.reply.aclose()
-        return Response(content, status_code=begun.reply.status_code, headers=begun.headers())
+            begun.reply.close()
+        return Response(content, status_code=begun.reply.status, headers=begun.headers())
 
     async def _models(self, request: Request) -> Response:
         """The upstream's models and the learnt tasks; the tasks alone while the upstream does not answer."""
@@ -200,8 +200,8 @@ class Server:
             try:
                 async with asyncio.timeout(_UPSTREAM_MODELS_S):
                     begun = await self.upstreams.send("GET", "models", b"", headers, b"")
-                    content = await begun.reply.aread()
-                    await begun.reply.aclose()
+                    content = await begun.reply.read()
+                    begun.reply.close()
                 found = json.loads(content)
                 listed = found["data"] if isinstance(found.get("data"), list) else []
             except (RequestProblem, TimeoutError, ValueError, AttributeError):
