@@ -106,6 +106,7 @@ class Server:
         except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
             _LOG.debug("no SIGHUP here")
         forgetting = loop.create_task(self._forget_old_texts())
+        await self.upstreams.warm_up()
         self.is_ready = True
         try:
             yield

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from understudy.calls.call import Usage
-from understudy.economics.nano import listed_nano_price
+from understudy.economics.nano import NanoPrice, listed_nano_price
 from understudy.serving.budget import Budgets
 from understudy.serving.client import ClientError
 from understudy.serving.compare import agrees
@@ -112,9 +112,7 @@ class Forwarder:
         """What the call cost, and in shadow mode whether the student agrees."""
         call.usage = usage
         if forwarded.reply.status < 400:
-            named = said.get("model") if isinstance(said, Mapping) else None
-            listed = listed_nano_price(named or call.model) or listed_nano_price(call.model)
-            price = forwarded.upstream.price or listed
+            price = forwarded.upstream.price or _listed_price(call, said)
             call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
             call.teacher_nanousd = call.cost_nanousd
             self.budgets.spend(None if call.key is None else call.key.name, call.cost_nanousd)
@@ -154,6 +152,12 @@ class Forwarder:
         status = forwarded.reply.status if not code else 499 if code == "client_left" else 502
         is_good = not code and status < 400
         await self.recorder.record(call, "upstream" if is_good else "failed", status, said)
+
+
+def _listed_price(call: CallInWork, said: Any) -> NanoPrice | None:
+    """The list price of the model that says it answered, else of the one that was asked for."""
+    named = said.get("model") if isinstance(said, Mapping) else None
+    return listed_nano_price(named or call.model) or listed_nano_price(call.model)
 
 
 async def until_gone(request: Request, work: Awaitable[Made]) -> Made:

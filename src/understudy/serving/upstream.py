@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from understudy.economics.nano import NanoPrice
+from understudy.economics.nano import NanoPrice, listed_nano_price
 from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
 from understudy.serving.client import Client, ClientError, Reply, TooSlow, Unreachable
@@ -158,6 +158,11 @@ class Upstreams:
 
     def __bool__(self) -> bool:
         return bool(self.members)
+
+    async def warm_up(self) -> None:
+        """Load the price list, if any price is to be looked up: it would hold up the first calls by half a second."""
+        if any(one.price is None for one in self.members):
+            await asyncio.to_thread(listed_nano_price, "gpt-4o-mini")
 
     async def close(self) -> None:
         """Close all."""
