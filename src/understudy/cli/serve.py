@@ -36,7 +36,7 @@ __all__ = ["serve_command"]
 @click.option("--port", type=int, help="Port.  [default: 8400]")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 def serve_command(artefacts: tuple[Path, ...], workers: int, store_texts: bool, **given: Any) -> None:
-    r"""Serve ARTEFACTS behind the OpenAI API, and forward what they are unsure of.
+    """Serve ARTEFACTS behind the OpenAI API, and forward what they are unsure of.
 
     \b
     Example:
