@@ -68,14 +68,14 @@ def device_command(
     list_devices: bool,
     is_json: bool,
 ) -> None:
-    r"""Say what of a model fits a device, how fast it answers there, and what a token costs over its life.
+    """Say what of a model fits a device, how fast it answers there, and what a token costs over its life.
 
     \b
     Examples:
       understudy plan device --model qwen2.5-1.5b --device raspberry-pi-5 --watts 8 --electricity us-residential
       understudy plan device --device iphone-15-pro --weights int4
       understudy plan device --params 2.4e9 --tokens-per-second 7.5 --price-cny 600 --years 5
-    """
+    """  # noqa: D301  (click reads the backspace)
     from understudy.cli.plan_device_view import (
         list_devices_table,
         measure_and_show,

@@ -187,7 +187,7 @@ def _basis(plan: DevicePlan) -> list[tuple[str, str]]:
     elif plan.watts is None:
         power = "left out of the tokens per money: the power is unknown, give --watts"
     else:
-        power = f"{plan.watts:g} W at ${money.usd_per_kwh:.3g} per kWh"
+        power = f"{plan.watts:,.4g} W at ${money.usd_per_kwh:.3g} per kWh"
     speed = "unknown" if plan.rates is None else plan.rates.source
     if plan.is_speed_given:
         speed = "given"

@@ -71,7 +71,7 @@ def test_published_cache_sizes() -> None:
     assert kv_numbers_per_token(shape) / (2 * 128) == 2.25
     # "Reduces the KV cache by 93.3 %" (abstract): 6 bits a number (section 3.2.3) against DeepSeek 67B in 16 bits,
     # 95 layers with 8 groups of 128.
-    assert 1 - 60 * 576 * 6 / (95 * 2 * 8 * 128 * 16) == pytest.approx(0.933, abs=5e-4)
+    assert pytest.approx(0.933, abs=5e-4) == 1 - 60 * 576 * 6 / (95 * 2 * 8 * 128 * 16)
     assert kv_numbers_per_token(shape, LATENT_EXPANDED) == 128 * (128 + 64 + 128)
 
 
