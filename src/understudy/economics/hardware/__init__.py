@@ -1,0 +1,1 @@
+"""Machines and what they cost: accelerators, processors, phones, rented hours, electricity, currencies."""
