@@ -6,6 +6,7 @@ A reply is only sent once its row is in the spool. What goes wrong after a call 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ from understudy.serving.registry import NAME_PREFIX, Found, Registry
 from understudy.serving.requests import Asked, parse_body, read_request
 from understudy.serving.settings import ServeSettings
 from understudy.serving.spoken import Spoken, speak
+from understudy.serving.watch import Watch
 from understudy.serving.wire_chat import chat_chunks, chat_completion
 from understudy.serving.wire_responses import response_events, response_object
 
@@ -45,7 +47,7 @@ class Handler:
 
     Attributes
     ----------
-    settings, registry, forwarder, answerer, keys
+    settings, registry, forwarder, answerer, keys, watch
         What it works with.
     """
 
@@ -54,6 +56,7 @@ class Handler:
     forwarder: Forwarder
     answerer: Answerer
     keys: Keys
+    watch: Watch
 
     async def call(self, request: Request, path: str) -> Response:
         """One POST to ``/v1/path``.
@@ -63,13 +66,32 @@ class Handler:
         RequestProblem
             For everything that the client has to be told.
         """
+        began_ns = time.time_ns()
+        try:
+            call = await self._accept(request, path)
+        except RequestProblem as problem:
+            if self.watch.tracing is not None:
+                span = self.watch.tracing.begin(path, request.headers, None, began_ns)
+                span.fail(problem.code, problem.status)
+            raise
+        if self.watch.tracing is not None:
+            call.span = self.watch.tracing.begin(path, request.headers, call.model, began_ns)
+        try:
+            return await self._answer(request, call)
+        except BaseException as error:
+            self.watch.broke(call, error)
+            raise
+
+    async def _accept(self, request: Request, path: str) -> CallInWork:
         key = self.keys.check(request.headers.get("authorization"))
         data = await self._body(request)
         body = parse_body(data) if path in _JSON_PATHS else None
         asked = read_request(path, body)
         found = self._find(asked)
         self.keys.check_task(key, None if found is None else found.task.name)
-        call = CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
+        return CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
+
+    async def _answer(self, request: Request, call: CallInWork) -> Response:
         reply = await self._student_reply(call)
         if reply is not None:
             return reply

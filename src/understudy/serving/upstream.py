@@ -20,6 +20,7 @@ from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import UpstreamSettings
+from understudy.serving.upstream_events import circuit_told, failed, retried
 
 __all__ = ["Forwarded", "Upstream", "Upstreams"]
 
@@ -75,7 +76,7 @@ class Upstream:
         self.settings = settings
         price = settings.teacher_price()
         self.price = None if price is None else NanoPrice(price)
-        self.breaker = breaker or Breaker()
+        self.breaker = breaker or Breaker(told=circuit_told(settings.url))
         self._base = httpx.URL(settings.url.rstrip("/"))
         limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)
         timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
@@ -114,7 +115,9 @@ class Upstream:
                     raise RequestProblem(
                         502, "upstream_unreachable", "The upstream model cannot be reached."
                     ) from error
-                await asyncio.sleep(_pause_s(attempt, None))
+                wait_s = _pause_s(attempt, None)
+                retried(self.settings.url, attempt + 1, type(error).__name__, wait_s)
+                await asyncio.sleep(wait_s)
             except httpx.TimeoutException as error:
                 self.breaker.failed()
                 raise RequestProblem(
@@ -142,6 +145,7 @@ class Upstream:
                 ):
                     return Forwarded(reply, self)
                 await reply.aclose()
+                retried(self.settings.url, attempt + 1, str(reply.status_code), wait_s)
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
@@ -188,7 +192,8 @@ class Upstreams:
         for one in self.members[:-1]:
             try:
                 found = await one.send(method, path, query, headers, body)
-            except RequestProblem:
+            except RequestProblem as problem:
+                failed(one.settings.url, problem.code)
                 continue
             if found.reply.status_code not in _FAILED and found.reply.status_code != 429:
                 return found
