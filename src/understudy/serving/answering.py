@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from understudy.calls.call import InputParts
 from understudy.runtime.answer import Answer
+from understudy.serving.likelihood import value_chances
 from understudy.serving.registry import ServedTask
 
 __all__ = ["Answerer", "best_guess"]
@@ -43,6 +45,11 @@ class Answerer:
             return task.model.answer_parts([parts])[0]
         loop = asyncio.get_running_loop()
         return (await loop.run_in_executor(self._pool, task.model.answer_parts, [parts]))[0]
+
+    async def chances(self, task: ServedTask, parts: InputParts) -> list[tuple[Any, float]] | None:
+        """The values of the task's only field and their probabilities; see :func:`value_chances`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, value_chances, task.model, parts)
 
     def close(self) -> None:
         """Wait for what runs."""

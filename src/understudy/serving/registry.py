@@ -40,6 +40,8 @@ class ServedTask:
         Mean cost of a call at the teacher as recorded, or ``None``.
     student_seconds, student_nanousd
         Mean processor time and cost per call as measured when it was built, or ``None``.
+    has_logprobs
+        Whether it may give its own log-probabilities.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ServedTask:
     teacher_nanousd: int | None
     student_seconds: float | None
     student_nanousd: int | None
+    has_logprobs: bool
 
     @property
     def artefact_id(self) -> str:
@@ -83,6 +86,7 @@ class ServedTask:
             teacher_nanousd=usd_to_nano(teacher.get("mean_usd")),
             student_seconds=measured.get("student_seconds"),
             student_nanousd=usd_to_nano(measured.get("student_usd")),
+            has_logprobs=settings.has_logprobs,
         )
 
     def parts(self, text: str) -> InputParts | None:
