@@ -70,6 +70,12 @@ def test_a_change_reaches_every_worker(
     reply = httpx.post(f"{served.url}/admin/reload", timeout=40)
     assert (reply.status_code, reply.json()["error"]["code"]) == (409, "reload_failed")
     assert served_artefacts(served) == {before}
+    # Whichever worker is asked, it counts the calls of both.
+    time.sleep(1.5)
+    wanted = 'understudy_calls_total{task="queue",answered_by="student",status="200"} 160\n'
+    with new_connections() as client:
+        pages = [client.get(f"{served.url}/metrics").text for _ in range(10)]
+    assert all(wanted in page and "\nunderstudy_workers 2\n" in page for page in pages)
     served.end()
     assert not list(Path(f"{served.ledger}-spool").glob("crew-*"))
 

@@ -45,6 +45,7 @@ __all__ = ["Server", "make_app"]
 _UPSTREAM_MODELS_S = 5.0
 _FORGET_EVERY_S = 3600.0
 _BUDGETS_EVERY_S = 10.0
+_TELL_CREW_EVERY_S = 1.0
 _METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -116,6 +117,7 @@ class Server:
         if self.crew is not None:
             self.crew.join(self._artefacts())
             beside.append(loop.create_task(self.crew.follow_orders(self._follow)))
+            beside.append(loop.create_task(self._tell_crew(self.crew)))
         self.is_ready = True
         try:
             yield
@@ -267,10 +269,24 @@ class Server:
         return JSONResponse(facts, status_code=200 if self.is_ready else 503)
 
     async def metrics_page(self, request: Request) -> Response:
-        """Counters for Prometheus."""
+        """Counters for Prometheus, of all workers together."""
         self.keys.check(request.headers.get("authorization"))
-        text = self.metrics.text(lag_records=self.drainer.lag_records, in_work=self.in_work)
+        others = [] if self.crew is None else self.crew.told_by_others()
+        text = self.metrics.text(self._gauges(), others)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    def _gauges(self) -> dict[str, int]:
+        return {
+            "ledger_lag_records": self.drainer.lag_records,
+            "requests_in_work": self.in_work,
+            "upstream_circuits_open": sum(one.breaker.is_open for one in self.upstreams.members),
+        }
+
+    async def _tell_crew(self, crew: Crew) -> None:
+        """Let whichever worker is asked for metrics know this one's."""
+        while True:
+            crew.tell_others({"metrics": self.metrics.state(), "gauges": self._gauges()})
+            await asyncio.sleep(_TELL_CREW_EVERY_S)
 
     async def admin_reload(self, request: Request) -> Response:
         """Take up changed artefacts."""

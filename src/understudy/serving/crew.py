@@ -94,9 +94,13 @@ class Crew:
         self._held: int | None = None
         self._seen_ns = 0
 
+    @property
+    def _name(self) -> str:
+        return f"worker-{self._pid}"
+
     def join(self, artefacts: Mapping[str, str]) -> None:
         """Become visible to the others, with what is served from the start."""
-        self._held = _hold(self._folder / f"worker-{self._pid}.lock")
+        self._held = _hold(self._folder / f"{self._name}.lock")
         self._write_state(WorkerState(self._pid, self._number, dict(artefacts)))
         known = self._order().get("artefacts")
         if known is not None and known != artefacts:
@@ -106,10 +110,18 @@ class Crew:
     def leave(self) -> None:
         """Be waited for no longer."""
         if self._held is not None:
-            for kind in ("json", "lock"):
-                (self._folder / f"worker-{self._pid}.{kind}").unlink(missing_ok=True)
+            for kind in ("metrics", "json", "lock"):
+                (self._folder / f"{self._name}.{kind}").unlink(missing_ok=True)
             os.close(self._held)
             self._held = None
+
+    def tell_others(self, value: Any) -> None:
+        """Leave a value of JSON for :meth:`told_by_others` elsewhere."""
+        _write(self._folder / f"{self._name}.metrics", value)
+
+    def told_by_others(self) -> list[Any]:
+        """The last value of each other living worker."""
+        return self._living("metrics", has_own=False)
 
     async def follow_orders(self, follow: Follow) -> None:
         """Look for orders of others and follow them, until cancelled."""
@@ -171,11 +183,15 @@ class Crew:
 
     def states(self) -> list[WorkerState]:
         """What the living workers serve, by process."""
+        return [WorkerState(**one) for one in self._living("json")]
+
+    def _living(self, kind: str, *, has_own: bool = True) -> list[Any]:
+        """What the living workers last wrote, by name."""
         found = []
-        for path in sorted(self._folder.glob("worker-*.json")):
-            if _is_held(path.with_suffix(".lock")):
+        for path in sorted(self._folder.glob(f"worker-*.{kind}")):
+            if (has_own or path.stem != self._name) and _is_held(path.with_suffix(".lock")):
                 with contextlib.suppress(FileNotFoundError):  # it left in this moment
-                    found.append(WorkerState(**json.loads(path.read_text(encoding="utf-8"))))
+                    found.append(json.loads(path.read_text(encoding="utf-8")))
         return found
 
     def is_of_one_mind(self, states: list[WorkerState]) -> bool:
@@ -193,7 +209,7 @@ class Crew:
         return order
 
     def _write_state(self, state: WorkerState) -> None:
-        _write(self._folder / f"worker-{self._pid}.json", asdict(state))
+        _write(self._folder / f"{self._name}.json", asdict(state))
 
 
 def _write(path: Path, value: Any) -> None:
