@@ -71,13 +71,34 @@ def test_a_change_reaches_every_worker(
     assert (reply.status_code, reply.json()["error"]["code"]) == (409, "reload_failed")
     assert served_artefacts(served) == {before}
     # Whichever worker is asked, it counts the calls of both.
-    time.sleep(1.5)
     wanted = 'understudy_calls_total{task="queue",answered_by="student",status="200"} 160\n'
+    deadline = time.monotonic() + 20
     with new_connections() as client:
-        pages = [client.get(f"{served.url}/metrics").text for _ in range(10)]
-    assert all(wanted in page and "\nunderstudy_workers 2\n" in page for page in pages)
+        while not all(wanted in client.get(f"{served.url}/metrics").text for _ in range(10)):
+            assert time.monotonic() < deadline, "a worker does not know of the other's calls"
+            time.sleep(0.2)
+        assert "\nunderstudy_workers 2\n" in client.get(f"{served.url}/metrics").text
     served.end()
     assert not list(Path(f"{served.ledger}-spool").glob("crew-*"))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_sighup_takes_up_a_new_artefact_without_a_lost_call(
+    plain_artefact: Path,
+    tmp_path: Path,
+    processes: list[Process],  # noqa: F811
+    workers: int,
+) -> None:
+    folder = tmp_path / "artefact"
+    shutil.copytree(plain_artefact, folder)
+    served = Process(folder, tmp_path, "--workers", str(workers))
+    processes.append(served)
+    rename(folder, "second")
+    os.kill(served.process.pid, signal.SIGHUP)
+    deadline = time.monotonic() + 120
+    while served_artefacts(served) != {"second"}:  # fails if a call is not answered
+        assert time.monotonic() < deadline
+    assert served.process.poll() is None
 
 
 def test_a_budget_holds_over_two_workers(
@@ -112,7 +133,9 @@ def test_a_budget_holds_over_two_workers(
     assert statuses(5) == [429] * 5
 
 
-def test_an_order_is_followed_once_and_failures_are_heard_of(tmp_path: Path) -> None:
+def test_an_order_is_followed_once_and_failures_are_heard_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     followed: list[tuple[str, str]] = []
 
     def follower(name: str, problem: str | None = None) -> Any:
@@ -147,6 +170,10 @@ def test_an_order_is_followed_once_and_failures_are_heard_of(tmp_path: Path) -> 
         looking = asyncio.create_task(new.follow_orders(follower("new")))
         await asyncio.sleep(0.4)
         looking.cancel()
+        # The folders may hold something else than what the others went back to.
+        new.join({"queue": "first"})
+        assert [one.message for one in caplog.records] == ["worker_serves_other_artefacts"]
+        new.leave()
         one.leave()
 
     with crew_folder(tmp_path / "spool") as folder:

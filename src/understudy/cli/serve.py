@@ -159,4 +159,7 @@ def _run(app: Any, settings: ServeSettings, logs: dict[str, Any], workers: int =
         ws="none",
         timeout_graceful_shutdown=30,
         timeout_keep_alive=75,
+        # Also the time in which a worker has to be up when SIGHUP replaces one: five seconds, which is the default,
+        # are too few for large artefacts or a busy machine, and then the old worker stays.
+        timeout_worker_healthcheck=60,
     )
