@@ -41,7 +41,7 @@ def test_every_instruction_is_known() -> None:
 def test_the_extras_exist_and_bring_no_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = only("ARG").removeprefix("EXTRAS=").split(",")
-    assert extras == ["postgres", "fast"]
+    assert extras == ["postgres"]
     wanted = [
         *project["dependencies"],
         *(one for extra in extras for one in project["optional-dependencies"][extra]),

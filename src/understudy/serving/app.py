@@ -118,6 +118,7 @@ class Server:
             self.crew.join(self._artefacts())
             beside.append(loop.create_task(self.crew.follow_orders(self._follow)))
             beside.append(loop.create_task(self._tell_crew(self.crew)))
+        await self.upstreams.warm_up()
         self.is_ready = True
         try:
             yield
@@ -226,11 +227,11 @@ class Server:
         query = request.url.query.encode()
         begun = await until_gone(request, self.upstreams.send(request.method, path, query, headers, body))
         try:
-            content = await begun.reply.aread()
+            content = await begun.reply.read()
         finally:
-            await begun.reply.aclose()
-        self.watch.passed(begun.reply.status_code)
-        return Response(content, status_code=begun.reply.status_code, headers=begun.headers())
+            begun.reply.close()
+        self.watch.passed(begun.reply.status)
+        return Response(content, status_code=begun.reply.status, headers=begun.headers())
 
     async def _models(self, request: Request) -> Response:
         """The upstream's models and the learnt tasks; the tasks alone while the upstream does not answer."""
@@ -247,8 +248,8 @@ class Server:
             try:
                 async with asyncio.timeout(_UPSTREAM_MODELS_S):
                     begun = await self.upstreams.send("GET", "models", b"", headers, b"")
-                    content = await begun.reply.aread()
-                    await begun.reply.aclose()
+                    content = await begun.reply.read()
+                    begun.reply.close()
                 found = json.loads(content)
                 listed = found["data"] if isinstance(found.get("data"), list) else []
             except (RequestProblem, TimeoutError, ValueError, AttributeError):

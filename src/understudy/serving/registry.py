@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import Any
 
 from understudy.calls.call import InputParts
@@ -85,7 +86,7 @@ class ServedTask:
             teacher_model=settings.teacher_model or teacher.get("model"),
             teacher_nanousd=usd_to_nano(teacher.get("mean_usd")),
             student_seconds=measured.get("student_seconds"),
-            student_nanousd=usd_to_nano(measured.get("student_usd")),
+            student_nanousd=usd_to_nano(measured.get("student_usd"), rounding=ROUND_CEILING),
             has_logprobs=settings.has_logprobs,
         )
 
