@@ -167,6 +167,7 @@ def test_an_order_is_followed_once_and_failures_are_heard_of(
         other.leave()
         assert len(await one.give("reload", follower("one"))) == 1
         new = Crew(folder)
+        new._pid = 2
         looking = asyncio.create_task(new.follow_orders(follower("new")))
         await asyncio.sleep(0.4)
         looking.cancel()
