@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from understudy.calls.call import InputParts
 from understudy.runtime.answer import Answer
+from understudy.serving.likelihood import value_chances
 from understudy.serving.registry import ServedTask
 
 __all__ = ["Answerer", "best_guess"]
@@ -73,6 +74,11 @@ class Answerer:
             loop.call_soon(self._take_turn, loop)
         for _, same in groupby(sorted(turn, key=lambda one: id(one[0])), key=lambda one: id(one[0])):
             _answer_together(list(same))
+
+    async def chances(self, task: ServedTask, parts: InputParts) -> list[tuple[Any, float]] | None:
+        """The values of the task's only field and their probabilities; see :func:`value_chances`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, value_chances, task.model, parts)
 
     def close(self) -> None:
         """Wait for what runs."""

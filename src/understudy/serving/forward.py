@@ -63,7 +63,10 @@ class Forwarder:
         self.budgets.check(call.key)
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = request.url.query.encode()
-        return await until_gone(request, self.upstreams.send("POST", call.path, query, headers, _sent(call)))
+        body = _sent(call)
+        if call.span is not None:
+            headers = call.span.ask_upstream(headers, call, self.upstreams.members[0].settings.url)
+        return await until_gone(request, self.upstreams.send("POST", call.path, query, headers, body))
 
     async def reply(self, request: Request, call: CallInWork, forwarded: Forwarded) -> Response:
         """The reply for the client.
@@ -97,9 +100,9 @@ class Forwarder:
         finally:
             reply.close()
         said = reply_json(content, reply.headers.get("content-type", ""))
-        self._note(call, forwarded, usage_of_reply(said), said)
         is_good = reply.status < 400
         call.error = None if is_good else f"upstream_{reply.status}"
+        self._note(call, forwarded, usage_of_reply(said), said)
         await self.recorder.record(call, "upstream" if is_good else "failed", reply.status, said)
         return Response(content, status_code=reply.status, headers=self._headers(call, forwarded))
 
@@ -111,6 +114,9 @@ class Forwarder:
     def _note(self, call: CallInWork, forwarded: Forwarded, usage: Usage | None, said: Any) -> None:
         """What the call cost, and in shadow mode whether the student agrees."""
         call.usage = usage
+        if call.span is not None:
+            url, status = forwarded.upstream.settings.url, forwarded.reply.status
+            call.span.upstream_answered(url, status, usage, said, call.error)
         if forwarded.reply.status < 400:
             price = forwarded.upstream.price or _listed_price(call, said)
             call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
@@ -147,8 +153,8 @@ class Forwarder:
     ) -> None:
         forwarded.reply.close()
         said = notes.as_reply()
-        self._note(call, forwarded, notes.usage, said)
         call.error = code or None
+        self._note(call, forwarded, notes.usage, said)
         status = forwarded.reply.status if not code else 499 if code == "client_left" else 502
         is_good = not code and status < 400
         await self.recorder.record(call, "upstream" if is_good else "failed", status, said)

@@ -19,6 +19,7 @@ from understudy.serving.breaker import Breaker
 from understudy.serving.client import Client, ClientError, Reply, TooSlow, Unreachable
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import UpstreamSettings
+from understudy.serving.upstream_events import circuit_told, failed, retried
 
 __all__ = ["Forwarded", "Upstream", "Upstreams"]
 
@@ -74,7 +75,7 @@ class Upstream:
         self.settings = settings
         price = settings.teacher_price()
         self.price = None if price is None else NanoPrice(price)
-        self.breaker = breaker or Breaker()
+        self.breaker = breaker or Breaker(told=circuit_told(settings.url))
         self._client = Client(settings.url, connect_s=settings.connect_s, read_s=settings.read_s)
         settings.key()  # a key that cannot be had is told at start, not at the first call
 
@@ -107,7 +108,9 @@ class Upstream:
                     raise RequestProblem(
                         502, "upstream_unreachable", "The upstream model cannot be reached."
                     ) from error
-                await asyncio.sleep(_pause_s(attempt, None))
+                wait_s = _pause_s(attempt, None)
+                retried(self.settings.url, attempt + 1, type(error).__name__, wait_s)
+                await asyncio.sleep(wait_s)
             except TooSlow as error:
                 self.breaker.failed()
                 raise RequestProblem(
@@ -130,6 +133,7 @@ class Upstream:
                 if is_last or reply.status not in _AGAIN or wait_s > _LONGEST_WAIT_S or self.breaker.is_open:
                     return Forwarded(reply, self)
                 reply.close()
+                retried(self.settings.url, attempt + 1, str(reply.status), wait_s)
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
@@ -177,7 +181,8 @@ class Upstreams:
         for one in self.members[:-1]:
             try:
                 found = await one.send(method, path, query, headers, body)
-            except RequestProblem:
+            except RequestProblem as problem:
+                failed(one.settings.url, problem.code)
                 continue
             if found.reply.status not in _FAILED and found.reply.status != 429:
                 return found
