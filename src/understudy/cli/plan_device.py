@@ -75,7 +75,7 @@ def device_command(
       understudy plan device --model qwen2.5-1.5b --device raspberry-pi-5 --watts 8 --electricity us-residential
       understudy plan device --device iphone-15-pro --weights int4
       understudy plan device --params 2.4e9 --tokens-per-second 7.5 --price-cny 600 --years 5
-    """  # noqa: D301  (click reads the backspace)
+    """
     from understudy.cli.plan_device_view import (
         list_devices_table,
         measure_and_show,

@@ -69,7 +69,7 @@ def serve_command(
       understudy plan serve --model llama-3.1-8b --device h100-sxm --input-tokens 500 --output-tokens 200
       understudy plan serve --model mixtral-8x7b --device a100-80gb-sxm --weights int4 --batch max
       understudy plan serve --params 3e9 --device l4 --usd-per-hour 0.80 --json
-    """  # noqa: D301  (click reads the backspace)
+    """
     if list_models:
         _list_models(is_json=is_json)
         return
