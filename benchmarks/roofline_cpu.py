@@ -2,13 +2,13 @@
 
 The machine's arithmetic and bandwidth are timed on large matrices. One model calibrates: what torch and transformers take
 besides (per layer, and per number of the residual stream) is fitted to its timed passes; then all is fixed. Three
-other models are predicted, and only then timed. All are Llama-like, random, in fp32, run by transformers on torch.
+other models are predicted from that; none of their times is used. All are Llama-like, random, in fp32, run by transformers on torch.
 
 Everything runs in one thread, and what is timed is that thread's processor time, which on an idle machine is the time
-that passes. So other work on the machine disturbs only by its use of caches and memory; each time is the least of several repeats, and
-the repeats of all passes are taken in turns.
+that passes. So other work on the machine disturbs only by its use of caches and memory. All passes of all models are timed
+in turns, so that a busy minute meets all of them; of each the least of the rounds is taken.
 
-    python benchmarks/roofline_cpu.py [--repeats 15] [--out calibration.json]
+    python benchmarks/roofline_cpu.py [--rounds 12] [--out calibration.json]
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch
 import transformers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from understudy.economics.inference.calibration import TimedPass, calibrate, write_calibration
+from understudy.economics.inference.calibration import Calibration, TimedPass, calibrate, write_calibration
 from understudy.economics.inference.roofline import Formats
 from understudy.economics.transformer.from_config import shape_from_config
 from understudy.economics.transformer.memory import TRANSFORMERS
 from understudy.economics.transformer.parameters import count_parameters
 from understudy.economics.transformer.precision import parse_precision
+
+Phase = Literal["prefill", "decode"]
+Key = tuple[str, str, int]
 
 FP32 = Formats(parse_precision("fp32"), parse_precision("fp32"), TRANSFORMERS)
 PREFILL_TOKENS = (64, 128, 256)
@@ -39,17 +43,17 @@ DECODE_CONTEXTS = (64, 512)
 CALIBRATION = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 12, "num_attention_heads": 8,
                "num_key_value_heads": 8, "vocab_size": 16_000}  # fmt: skip
 EVALUATED = {
-    "25M deep": {"hidden_size": 320, "intermediate_size": 960, "num_hidden_layers": 16, "num_attention_heads": 5,
-                 "num_key_value_heads": 1, "vocab_size": 8_000},
-    "85M": {"hidden_size": 640, "intermediate_size": 1792, "num_hidden_layers": 12, "num_attention_heads": 10,
-            "num_key_value_heads": 5, "vocab_size": 20_000},
-    "190M wide": {"hidden_size": 1024, "intermediate_size": 3584, "num_hidden_layers": 10, "num_attention_heads": 16,
-                  "num_key_value_heads": 4, "vocab_size": 24_000},
+    "30M deep": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 14, "num_attention_heads": 6,
+                 "num_key_value_heads": 2, "vocab_size": 10_000},
+    "70M": {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 9,
+            "num_key_value_heads": 3, "vocab_size": 24_000},
+    "150M wide": {"hidden_size": 896, "intermediate_size": 2688, "num_hidden_layers": 11, "num_attention_heads": 14,
+                  "num_key_value_heads": 7, "vocab_size": 20_000},
 }  # fmt: skip
 
 
 class Timer:
-    """The passes of one model, each timed several times."""
+    """The passes of one model."""
 
     def __init__(self, sizes: dict[str, int]) -> None:
         torch.manual_seed(0)
@@ -77,20 +81,12 @@ class Timer:
         cache.crop(-1)  # type: ignore[attr-defined]
         return taken
 
-    def measure(self, n_repeats: int) -> list[TimedPass]:
-        """The best of `n_repeats` of each pass, taken in turns."""
-        works: list[tuple[str, int, Callable[[int], float]]] = [
-            *(("prefill", n, self._prefill) for n in PREFILL_TOKENS),
-            *(("decode", n, self._decode) for n in DECODE_CONTEXTS),
-        ]
-        times: list[list[float]] = [[] for _ in works]
-        for _ in range(n_repeats + 1):
-            for at, (_phase, n_tokens, work) in enumerate(works):
-                times[at].append(work(n_tokens))
-        return [
-            TimedPass(self.shape, FP32, phase, n_tokens, min(taken[1:]))  # type: ignore[arg-type]
-            for (phase, n_tokens, _work), taken in zip(works, times, strict=True)
-        ]
+    def works(self) -> dict[tuple[Phase, int], Callable[[], float]]:
+        """What there is to time, by phase and number of tokens."""
+        return {
+            **{("prefill", n): partial(self._prefill, n) for n in PREFILL_TOKENS},
+            **{("decode", n): partial(self._decode, n) for n in DECODE_CONTEXTS},
+        }
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -100,64 +96,105 @@ def _seconds(work: Callable[[], object]) -> float:
         return time.thread_time() - start
 
 
-def machine_rates(n_repeats: int) -> tuple[float, float]:
-    """FLOP/s of a matrix product and bytes/s of a matrix times a vector, larger than the caches."""
-    left, right = torch.randn(256, 2048), torch.randn(2048, 2048)
-    matrix, vector = torch.randn(16_000, 4096), torch.randn(1, 4096)
-    product = min(_seconds(lambda: torch.nn.functional.linear(left, right)) for _ in range(n_repeats + 1))
-    sweep = min(_seconds(lambda: torch.nn.functional.linear(vector, matrix)) for _ in range(n_repeats + 1))
-    return 2.0 * 256 * 2048 * 2048 / product, 4.0 * matrix.numel() / sweep
+class Machine:
+    """The machine without a model: a matrix product, and a vector times many matrices that exceed the caches.
+
+    Many, because a pass reads a model so: one matrix of that size is read a fifth faster here.
+    """
+
+    flop = 2.0 * 256 * 2048 * 2048
+    traffic_bytes = 4.0 * 64 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self.left, self.right = torch.randn(256, 2048), torch.randn(2048, 2048)
+        self.matrices = [torch.randn(1024, 1024) for _ in range(64)]
+        self.vector = torch.randn(1, 1024)
+
+    def product(self) -> float:
+        """Seconds of the product."""
+        return _seconds(lambda: torch.nn.functional.linear(self.left, self.right))
+
+    def sweep(self) -> float:
+        """Seconds of the vector times all matrices."""
+        return _seconds(lambda: [torch.nn.functional.linear(self.vector, one) for one in self.matrices])
+
+
+def least_of_rounds(works: dict[Key, Callable[[], float]], n_rounds: int) -> dict[Key, float]:
+    """The least time of each, all in turns; the first round warms up."""
+    times: dict[Key, list[float]] = {key: [] for key in works}
+    for _ in range(n_rounds + 1):
+        for key, work in works.items():
+            times[key].append(work())
+    return {key: min(taken[1:]) for key, taken in times.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--out", help="write the calibration there")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    machine = f"{platform.machine()} processor, one thread, torch {torch.__version__}, transformers {transformers.__version__}"
-    passes = Timer(CALIBRATION).measure(given.repeats)
-    flop_rate, byte_rate = machine_rates(given.repeats)
+    timers = {name: Timer(sizes) for name, sizes in {"calibration": CALIBRATION, **EVALUATED}.items()}
+    machine = Machine()
+    works: dict[Key, Callable[[], float]] = {
+        ("machine", "flop", 0): machine.product,
+        ("machine", "bytes", 0): machine.sweep,
+    }
+    for name, timer in timers.items():
+        works |= {(name, *key): work for key, work in timer.works().items()}
+    least = least_of_rounds(works, given.rounds)
+    passes = {
+        name: [TimedPass(timer.shape, FP32, phase, n, least[name, phase, n]) for phase, n in timer.works()]
+        for name, timer in timers.items()
+    }
+    words = f"{platform.machine()} processor, one thread, torch {torch.__version__}, transformers {transformers.__version__}"
     calibration = calibrate(
-        passes, flop_per_second=flop_rate, bytes_per_second=byte_rate, machine=machine, compute="fp32"
+        passes.pop("calibration"),
+        flop_per_second=machine.flop / least["machine", "flop", 0],
+        bytes_per_second=machine.traffic_bytes / least["machine", "bytes", 0],
+        machine=words,
+        compute="fp32",
     )
     if given.out:
         write_calibration(calibration, given.out)
-    print(f"{machine}, fp32; processor time, least of {given.repeats} repeats")
+    print(f"{words}, fp32; processor time, least of {given.rounds} rounds")
     print(
-        f"calibration  {calibration.flop_per_second.typical / 1e9:.1f} GFLOP/s, "
+        f"calibration: {calibration.flop_per_second.typical / 1e9:.1f} GFLOP/s, "
         f"{calibration.bytes_per_second.typical / 1e9:.1f} GB/s, "
         f"{calibration.layer_seconds.typical * 1e6:.0f} µs a layer, "
         f"{calibration.element_seconds.typical * 1e9:.1f} ns a number; {calibration.how}"
     )
-    for one in passes:
-        print(f"  timed  {one.phase:>7s} {one.n_tokens:4d} {1e3 * one.seconds:8.2f} ms")
+    compare(passes, calibration)
+
+
+def compare(passes: dict[str, list[TimedPass]], calibration: Calibration) -> None:
+    """Print predicted against measured, per pass, per model and over all."""
     print(
-        f"{'model':12s} {'parameters':>11s} {'pass':>12s} {'predicted':>11s} {'measured':>11s} {'error':>8s}  within"
+        f"{'model':10s} {'parameters':>11s} {'pass':>12s} {'predicted':>11s} {'measured':>11s} {'error':>9s}  within"
     )
-    errors, n_within = [], 0
-    for name, sizes in EVALUATED.items():
-        timer = Timer(sizes)
-        said = {(one.phase, one.n_tokens): one for one in timer.measure(given.repeats)}
-        of_model = []
-        for (phase, n_tokens), one in said.items():
+    errors: dict[str, list[float]] = {}
+    n_within = 0
+    for name, timed in passes.items():
+        for one in timed:
             span = one.predicted(calibration.rates()).seconds
             assert span is not None
             error = span.typical / one.seconds - 1
+            errors.setdefault(name, []).append(error)
             is_within = span.low <= one.seconds <= span.high
             n_within += is_within
-            of_model.append(error)
+            size = f"{count_parameters(one.shape).total / 1e6:.1f} M"
             print(
-                f"{name:12s} {count_parameters(one.shape).total / 1e6:9.1f} M {phase:>7s} {n_tokens:4d} "
-                f"{1e3 * span.typical:8.2f} ms {1e3 * one.seconds:8.2f} ms {100 * error:+7.1f} %  {'yes' if is_within else 'no'}"
+                f"{name:10s} {size:>11s} {one.phase:>7s} {one.n_tokens:4d} {1e3 * span.typical:8.2f} ms "
+                f"{1e3 * one.seconds:8.2f} ms {100 * error:+7.1f} %  {'yes' if is_within else 'no'}"
             )
-        errors += of_model
-        print(f"{name:12s} median absolute error {100 * statistics.median(map(abs, of_model)):.1f} %")
+    for name, of_model in errors.items():
+        print(f"{name:10s} median absolute error {100 * statistics.median(map(abs, of_model)):.1f} %")
+    every = [abs(error) for of_model in errors.values() for error in of_model]
     print(
-        f"all: median absolute error {100 * statistics.median(map(abs, errors)):.1f} %, worst "
-        f"{100 * max(map(abs, errors)):.1f} %; {n_within} of {len(errors)} within the interval"
+        f"all        median absolute error {100 * statistics.median(every):.1f} %, worst {100 * max(every):.1f} %; "
+        f"{n_within} of {len(every)} within the limits"
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -115,3 +115,38 @@ def test_live_requests_give_the_inputs_that_the_reader_gave(
     for call, one in zip(read_calls([path]), usable, strict=True):
         messages = [(message["role"], message["content"]) for message in one["messages"]]
         assert KnownRequest.from_text(call.messages_template or "").input_of(messages, None) == call.input
+
+
+def dated(day: str) -> list[tuple[str, str]]:
+    return [("system", f"Route the message. Today is {day}."), ("user", "Message: x")]
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2026-01-31",
+        "2026-01-31T09:30:00Z",
+        "Wednesday, January 31, 2026",
+        "31 January 2026",
+        "31st Jan. 2026",
+        "1/31/2026",
+        "31.1.2026",
+        "2026年1月31日",
+        "星期三",
+        "Friday",
+        "9:30 pm",
+        "123e4567-e89b-12d3-a456-426614174000",
+    ],
+)
+def test_a_steady_prompt_takes_any_day_and_an_exact_one_only_its_own(day: str) -> None:
+    exact = KnownRequest((("system", "Route the message. Today is 2025-12-24."),), "Message: ")
+    assert exact.input_of(dated(day), None) is None
+    assert exact.input_of(dated("2025-12-24"), None) == "x"
+    assert exact.steadied().input_of(dated(day), None) == "x"
+    assert exact.steadied().input_of(dated("the day before"), None) is None
+    assert KnownRequest.from_text(exact.steadied().to_text()) == exact.steadied()
+
+
+def test_numbers_that_are_no_dates_stay() -> None:
+    known = KnownRequest((("system", "At most 2026 words, 3 of 4, version 1.2.3, $9.30."),))
+    assert known.steadied() is known

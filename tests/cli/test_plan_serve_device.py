@@ -45,6 +45,13 @@ def test_examples_of_the_help_work_as_pasted(words: list[str]) -> None:
     assert run(*words)
 
 
+@pytest.mark.parametrize("command", [serve_command, device_command])
+def test_each_example_of_the_help_stands_on_a_line_of_its_own(command: click.Command) -> None:
+    shown = {line.strip() for line in CliRunner().invoke(command, ["--help"]).output.splitlines()}
+    for words in examples(command):
+        assert " ".join(["understudy", "plan", *words]) in shown
+
+
 @pytest.mark.parametrize(
     "words",
     [SERVE, [*SERVE, "--batch", "max"], DEVICE, ["serve", "--list-models"], ["device", "--list-devices"],

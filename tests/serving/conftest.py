@@ -18,6 +18,7 @@ import uvicorn
 from serving.upstream_app import FORMAT, QUEUES, ScriptedUpstream, chat_request, said
 from understudy.serving.app import Server, make_app
 from understudy.serving.settings import LedgerSettings, ServeSettings, TaskSettings, UpstreamSettings
+from understudy.serving.watch import Watch
 
 FILLERS = "please hello my the about order yesterday again where is what thanks team customer today".split()
 
@@ -138,7 +139,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with contextlib.ExitStack() as stack:
         count = 0
 
-        def start(*artefacts: Path, upstream_url: str | None = None, **settings: Any) -> Served:
+        def start(
+            *artefacts: Path, upstream_url: str | None = None, watch: Watch | None = None, **settings: Any
+        ) -> Served:
             nonlocal count
             count += 1
             given = {
@@ -149,7 +152,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
                 "ledger": LedgerSettings(str(tmp_path / f"ledger-{count}.db")),
                 **settings,
             }
-            server = Server(ServeSettings(**given))
+            server = Server(ServeSettings(**given), watch)
             running = Running(make_app(server)).start()
             stack.callback(running.stop)
             return Served(server, running)

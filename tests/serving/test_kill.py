@@ -29,15 +29,17 @@ def free_port() -> int:
 
 
 class Process:
-    """``understudy serve`` in a process group of its own."""
+    """``understudy serve`` in a process group of its own; what it says lies in ``said``."""
 
     def __init__(self, artefact: Path, folder: Path, *options: str) -> None:
         self.port, self.ledger = free_port(), folder / "ledger.db"
         command = [sys.executable, "-m", "understudy", "serve", str(artefact), "--ledger", str(self.ledger)]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port), *options],
-            stderr=subprocess.DEVNULL, start_new_session=True, cwd=folder,
-        )  # fmt: skip
+        self.said = folder / "said.log"
+        with self.said.open("w") as said:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *options],
+                stderr=said, start_new_session=True, cwd=folder,
+            )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 30
         while True:
@@ -48,6 +50,15 @@ class Process:
                 assert time.monotonic() < deadline, "the server did not start"
                 assert self.process.poll() is None, "the server ended while starting"
                 time.sleep(0.05)
+
+    def lines(self) -> list[str]:
+        """What it has said so far."""
+        return self.said.read_text(encoding="utf-8").splitlines()
+
+    def end(self) -> None:
+        """Ask it to stop, and wait."""
+        self.process.terminate()
+        assert self.process.wait(timeout=40) in (0, -signal.SIGTERM)
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -62,6 +62,7 @@ class ScriptedUpstream:
         self.script: list[Any] = []
         self.n_cancelled = 0
         self.headers: dict[str, str] = {}
+        self.message = "scripted"
         routes = [Route("/v1/{path:path}", self.call, methods=["GET", "POST", "DELETE"])]
         self.app = Starlette(routes=routes)
 
@@ -77,7 +78,7 @@ class ScriptedUpstream:
                     break
                 await asyncio.sleep(0.02)
         if isinstance(step, int):
-            return JSONResponse({"error": {"message": "scripted"}}, status_code=step, headers=self.headers)
+            return JSONResponse({"error": {"message": self.message}}, status_code=step, headers=self.headers)
         if path == "models":
             return JSONResponse({"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model"}]})
         if path == "embeddings":

@@ -2,14 +2,17 @@
 
 Exact after normalisation: the fixed messages, what the last user message begins and ends with, and the form of
 the answer asked for must all be the same. White space at the ends of a fixed message, and how its lines end, do
-not count; nothing else is forgiven. It does not know which task the request belongs to.
+not count. Dates, times and ids inside a fixed message count unless the log itself has shown that they change
+(`is_steady`); nothing else is forgiven. It does not know which task the request belongs to.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from understudy.calls.changing import steady
 
 __all__ = ["KnownRequest", "Message", "count_system", "joined_input"]
 
@@ -45,12 +48,15 @@ class KnownRequest:
         What the last user message begins and ends with, around the input.
     output_format
         Canonical form of the answer asked for (see ``output_format``); ``None`` for plain text.
+    is_steady
+        Whether dates, times and ids in `fixed` are replaced by ``<...>`` and stand for any.
     """
 
     fixed: tuple[Message, ...] = ()
     prefix: str = ""
     suffix: str = ""
     output_format: str | None = None
+    is_steady: bool = False
 
     def input_of(self, messages: Sequence[Message], output_format: str | None) -> str | None:
         """The input of a request of this kind, or ``None`` if it is of another.
@@ -67,10 +73,19 @@ class KnownRequest:
         head, rest = messages[: len(self.fixed)], messages[len(self.fixed) :]
         if count_system(messages) != count_system([*self.fixed, rest[-1]]):
             return None
-        if any(_normal(one) != _normal(two) for one, two in zip(head, self.fixed, strict=True)):
+        if any(self._form(one) != _normal(two) for one, two in zip(head, self.fixed, strict=True)):
             return None
         body = self.body_of(rest[-1][1])
         return None if body is None else joined_input(rest[:-1], body)
+
+    def _form(self, message: Message) -> Message:
+        role, text = _normal(message)
+        return role, steady(text) if self.is_steady else text
+
+    def steadied(self) -> KnownRequest:
+        """The same with dates, times and ids of the fixed messages as ``<...>``; itself where there are none."""
+        fixed = tuple((role, steady(text)) for role, text in self.fixed)
+        return self if fixed == self.fixed else replace(self, fixed=fixed, is_steady=True)
 
     def body_of(self, user: str) -> str | None:
         """What stands between prefix and suffix, or ``None`` if they are not there or nothing is between."""
@@ -94,22 +109,22 @@ class KnownRequest:
 
     def to_text(self) -> str:
         """One line of JSON, equal for equal templates; :meth:`from_text` reads it back."""
-        return json.dumps(
-            {
-                "messages": [{"role": role, "content": text} for role, text in self.fixed],
-                "prefix": self.prefix,
-                "suffix": self.suffix,
-                "output_format": self.output_format,
-            },
-            ensure_ascii=False,
-        )
+        said = {
+            "messages": [{"role": role, "content": text} for role, text in self.fixed],
+            "prefix": self.prefix,
+            "suffix": self.suffix,
+            "output_format": self.output_format,
+        }
+        return json.dumps({**said, "is_steady": True} if self.is_steady else said, ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> KnownRequest:
         """Read what :meth:`to_text` wrote."""
         given = json.loads(text)
         fixed = tuple((str(one["role"]), str(one["content"])) for one in given["messages"])
-        return cls(fixed, given["prefix"], given["suffix"], given["output_format"])
+        return cls(
+            fixed, given["prefix"], given["suffix"], given["output_format"], given.get("is_steady", False)
+        )
 
 
 def _normal(message: Message) -> Message:

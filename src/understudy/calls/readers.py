@@ -224,14 +224,9 @@ def _chat_calls(records: Iterator[Placed], columns: ColumnMap, report: ReadRepor
     exchanges = chat_exchanges(records, columns, report)
     head = list(itertools.islice(exchanges, SAMPLE_CALLS))
     template = find_template([exchange.messages for _, exchange in head])
-    known: dict[str, str] = {}
     for identity, exchange in itertools.chain(head, exchanges):
         text, kind, fits = template.cut(exchange.messages, exchange.output_format)
-        fixed = kind.to_text()
-        # One copy of each template, however many calls share it.
-        fixed = known.setdefault(fixed, fixed) if len(known) < 10_000 else fixed
-        if len(report.templates) < 10_000 or fixed in report.templates:
-            report.templates[fixed] += 1
+        fixed = report.see_template(kind.to_text())
         if not fits:
             report.notes["requests that do not fit the common template (whole message kept)"] += 1
         yield Call(

@@ -9,10 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from understudy.calls.changing import steady
+
 __all__ = ["LineRefusedError", "ReadReport", "Refusal"]
 
 _KEPT_PLACES = 5
 _KEPT_COLUMNS = 200
+_KEPT_TEMPLATES = 10_000
 
 
 class LineRefusedError(Exception):
@@ -59,7 +62,8 @@ class ReadReport:
     columns
         Keys seen at the top of records, in the order met (the first 200).
     templates
-        How many calls came with each fixed request text; more than one points to several tasks in one log.
+        How many calls came with each fixed request text, dates and ids in it apart; more than one points to
+        several tasks in one log.
     """
 
     n_lines: int = 0
@@ -69,6 +73,7 @@ class ReadReport:
     formats: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     templates: Counter[str] = field(default_factory=Counter)
+    _known: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def n_refused(self) -> int:
@@ -81,6 +86,17 @@ class ReadReport:
         refusal.count += 1
         if len(refusal.places) < _KEPT_PLACES:
             refusal.places.append(place)
+
+    def see_template(self, fixed: str) -> str:
+        """Count a fixed request text; gives back one copy of it, however many calls share it."""
+        known = self._known.get(fixed)
+        if known is None:
+            known = fixed, steady(fixed)
+            if len(self._known) < _KEPT_TEMPLATES:
+                self._known[fixed] = known
+        if len(self.templates) < _KEPT_TEMPLATES or known[1] in self.templates:
+            self.templates[known[1]] += 1
+        return known[0]
 
     def see_columns(self, record: dict[str, Any]) -> None:
         """Remember the keys of a record."""

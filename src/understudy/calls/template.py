@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from understudy.calls.changing import steady
 from understudy.calls.known_request import KnownRequest, Message, count_system, joined_input
 
 __all__ = ["SAMPLE_CALLS", "RequestTemplate", "find_template"]
@@ -61,11 +62,11 @@ class RequestTemplate:
 def find_template(requests: Sequence[Sequence[Message]]) -> RequestTemplate:
     """The template of a sample of requests (up to and with the last user message)."""
     # Versions of a system prompt may differ; what follows is compared within the commonest one.
-    heads = Counter(tuple(request[: count_system(request)]) for request in requests)
-    if not heads:
+    starts = [_head(request) for request in requests]
+    if not starts:
         return RequestTemplate()
-    head = heads.most_common(1)[0][0]
-    alike = [request for request in requests if tuple(request[: count_system(request)]) == head]
+    head = Counter(starts).most_common(1)[0][0]
+    alike = [request for request, start in zip(requests, starts, strict=True) if start == head]
     n_turns = _shared_turns([request[len(head) : -1] for request in alike])
     users = sorted({request[-1][1] for request in alike})
     if len(users) < _MIN_DIFFERENT:
@@ -77,6 +78,11 @@ def find_template(requests: Sequence[Sequence[Message]]) -> RequestTemplate:
     if any(not user[len(prefix) : len(user) - len(suffix)].strip() for user in users):
         return RequestTemplate(n_turns)
     return RequestTemplate(n_turns, prefix, suffix)
+
+
+def _head(request: Sequence[Message]) -> tuple[Message, ...]:
+    """The system messages, whatever day it was."""
+    return tuple((role, steady(text)) for role, text in request[: count_system(request)])
 
 
 def _shared_turns(turns: Sequence[Sequence[Message]]) -> int:

@@ -21,7 +21,7 @@ __all__ = ["answer_command"]
 @click.option("--resume", is_flag=True, help="With --out: go on after the lines that the file holds already.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def answer_command(artefact: Path, source: Path | None, out: Path | None, resume: bool, quiet: bool) -> None:
-    r"""Answer lines of JSON: a string, {"input": ...}, or the task's record, one per line.
+    """Answer lines of JSON: a string, {"input": ...}, or the task's record, one per line.
 
     Each line gives one line, in order: output, answered (false: ask the teacher), confidence, rung, fields.
 

@@ -27,7 +27,7 @@ _COMMANDS = {
 
 @click.group("density", cls=LazyGroup, commands_at=_COMMANDS)
 def density_group() -> None:
-    r"""Measure how much ability a parameter carries, against a reference family.
+    """Measure how much ability a parameter carries, against a reference family.
 
     \b
     Example:

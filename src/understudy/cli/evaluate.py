@@ -25,7 +25,7 @@ def evaluate_command(
     split: str | None,
     as_json: bool,
 ) -> None:
-    r"""Measure coverage, agreement and gold accuracy of an artefact on recorded calls.
+    """Measure coverage, agreement and gold accuracy of an artefact on recorded calls.
 
     Intervals are two-sided at 95 %. This is a measurement, not a certificate: the artefact carries that.
 

@@ -109,7 +109,7 @@ def label_command(
     quiet: bool,
     **given: Any,
 ) -> None:
-    r"""Have a large model label inputs, for `understudy learn` to learn from.
+    """Have a large model label inputs, for `understudy learn` to learn from.
 
     A line of INPUTS is a JSON string, an object with "input", or the task's record; other keys are carried along.
     What is paid for is kept: after an interruption, or for inputs that failed, run the same command again. The

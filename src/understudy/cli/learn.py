@@ -80,7 +80,7 @@ __all__ = ["learn_command"]
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted times; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def learn_command(logs: tuple[Path, ...], **given: Any) -> None:
-    r"""Learn the cheapest small model that meets the target, and prove it.
+    """Learn the cheapest small model that meets the target, and prove it.
 
     Exit code 0: certified. 4: a useful no, with reasons and remedies. A killed run goes on where it was.
 

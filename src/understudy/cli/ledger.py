@@ -25,7 +25,7 @@ _DAY_MS = 86_400_000
 
 @click.group("ledger")
 def ledger_group() -> None:
-    r"""Add up a ledger, take texts out of it, or forget them.
+    """Add up a ledger, take texts out of it, or forget them.
 
     URL is a SQLite file (ledger.db), sqlite:///ledger.db, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE.
 
@@ -57,7 +57,7 @@ def _since(date: datetime | None) -> int | None:
 @click.option("--out", required=True, metavar="FILE", help="Where to write JSON Lines; - for stdout.")
 @click.option("--json", "is_json", is_flag=True, help="Print the counts as JSON (with --out FILE).")
 def export_command(url: str, task: str | None, since: datetime | None, out: str, is_json: bool) -> None:
-    r"""Write the calls that upstream answered as JSON Lines, as `understudy learn` reads them.
+    """Write the calls that upstream answered as JSON Lines, as `understudy learn` reads them.
 
     Only calls whose texts were kept; the others are counted. A file is readable by its owner only.
 
@@ -117,7 +117,7 @@ def _written(out: str) -> Iterator[TextIO]:
 @click.option("--older-than-days", type=click.FloatRange(min=0), required=True, help="Age of the calls.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def forget_command(url: str, older_than_days: float, is_json: bool) -> None:
-    r"""Remove the texts of old calls; who answered and what it cost stays.
+    """Remove the texts of old calls; who answered and what it cost stays.
 
     \b
     Example:
@@ -141,7 +141,7 @@ def forget_command(url: str, older_than_days: float, is_json: bool) -> None:
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only from then (UTC).")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def summary_command(url: str, task: str | None, since: datetime | None, is_json: bool) -> None:
-    r"""Add up calls by who answered, what was spent, what it would have cost, what was saved.
+    """Add up calls by who answered, what was spent, what it would have cost, what was saved.
 
     \b
     Example:

@@ -40,7 +40,7 @@ _COMMANDS = {
 )
 @click.version_option(__version__, prog_name="understudy")
 def cli() -> None:
-    r"""Turn recorded calls to a large language model into the cheapest small model that does the same job.
+    """Turn recorded calls to a large language model into the cheapest small model that does the same job.
 
     \b
     Start with:

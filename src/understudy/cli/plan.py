@@ -28,7 +28,7 @@ _COMMANDS = {
 
 @click.group("plan", cls=LazyGroup, commands_at=_COMMANDS)
 def plan_group() -> None:
-    r"""Plan a small model: train, serve, compare, forecast.
+    """Plan a small model: train, serve, compare, forecast.
 
     \b
     Example:

@@ -59,7 +59,7 @@ def serve_command(
     list_models: bool,
     is_json: bool,
 ) -> None:
-    r"""Say what serving a model on a device takes: memory, waiting times, throughput, money, energy.
+    """Say what serving a model on a device takes: memory, waiting times, throughput, money, energy.
 
     Speeds are the slower of arithmetic and memory, at an assumed share of the datasheet's peaks (hence from
     and to), or at rates measured on the machine (--calibration).
@@ -232,7 +232,10 @@ def _basis(plan: ServePlan) -> list[tuple[str, str]]:
     price = plan.price_source
     if plan.usd_per_hour is not None:
         price = f"${plan.usd_per_hour:,.4g} an hour, {price}"
-    watts = "design power unknown: give --watts" if plan.watts is None else f"{plan.watts:,.0f} W a device"
+    watts = "design power unknown: give --watts"
+    if plan.watts is not None:
+        what = "design power, an upper bound" if plan.watts == plan.device.tdp_watts else "given"
+        watts = f"{plan.watts:,.4g} W a device, {what}"
     rows = [
         ("speed", f"{plan.rates.source}; arithmetic in {plan.rates.compute}"),
         ("device", f"{plan.device.source or 'given'}{_year(plan.device.as_of)}"),

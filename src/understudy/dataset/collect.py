@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from understudy.calls.call import ABSENT, UNKNOWN, Call
 from understudy.calls.known_request import KnownRequest
+from understudy.dataset.template_counts import TemplateCounts
 from understudy.task.sketch import OutputSketch
 
 __all__ = ["CollectedCalls", "Packed", "collect_calls", "unpack"]
@@ -26,7 +27,7 @@ Packed = Any
 
 _MEMO_SIZE = 200_000
 _PROGRESS_ROWS = 20_000
-_MOST_TEMPLATES, _LEAST_SHARE = 1_000, 0.01
+_LEAST_SHARE = 0.01
 _COLUMNS = ("time", "cost_usd", "latency_ms", "input_tokens", "output_tokens", "cached_tokens")
 
 
@@ -62,7 +63,7 @@ class CollectedCalls:
         self.label_probabilities: dict[int, bytes] = {}
         self.outputs_sketch = OutputSketch()
         self.golds_sketch = OutputSketch()
-        self.templates: dict[str, int] = {}
+        self.templates = TemplateCounts()
         self._numbers = {name: array("d") for name in _COLUMNS}
         self._memo: dict[Any, Any] = {}
 
@@ -117,10 +118,8 @@ class CollectedCalls:
             self.votes[row] = self.pack(list(call.votes))
         if call.label_probabilities:
             self.label_probabilities[row] = self.pack(dict(call.label_probabilities))
-        if (template := call.messages_template) is not None and (
-            template in self.templates or len(self.templates) < _MOST_TEMPLATES
-        ):
-            self.templates[template] = self.templates.get(template, 0) + 1
+        if call.messages_template is not None:
+            self.templates.add(call.messages_template)
         usage = call.usage
         for name, value in zip(
             _COLUMNS,
@@ -153,9 +152,7 @@ class CollectedCalls:
 
     def request_kinds(self) -> tuple[str, ...]:
         """Kinds of request that make up at least 1 % of the calls, the commonest first."""
-        least = max(1.0, _LEAST_SHARE * len(self.ids))
-        ranked = sorted(self.templates.items(), key=lambda pair: (-pair[1], pair[0]))
-        return tuple(text for text, count in ranked if count >= least)
+        return self.templates.common(max(1.0, _LEAST_SHARE * len(self.ids)))
 
 
 def collect_calls(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from understudy.calls.changing import steady
 from understudy.calls.chat import ChatExchange
 from understudy.calls.known_request import Message, count_system
 from understudy.calls.template import SAMPLE_CALLS
@@ -28,13 +28,6 @@ BARE_SAMPLE = 16 * SAMPLE_CALLS
 MAX_SAMPLE_CHARS = 64_000_000
 """Characters of all samples; beyond, every sample is halved, down to MIN_SAMPLE."""
 MIN_SAMPLE = 32
-
-_CHANGING = re.compile(
-    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
-    r"|\b\d\d?:\d\d(?::\d\d)?\b"
-    r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
-)
-"""What changes from call to call in a system message that is otherwise fixed: dates, times, UUIDs."""
 
 GroupKey = tuple[tuple[str, ...], str | None]
 
@@ -135,7 +128,7 @@ class Groups:
 @lru_cache(maxsize=1_024)
 def system_key(messages: tuple[Message, ...]) -> tuple[str, ...]:
     """Texts of system messages in the form in which they are compared."""
-    return tuple(_CHANGING.sub("<...>", unix_lines(text).strip()) for _, text in messages)
+    return tuple(steady(unix_lines(text).strip()) for _, text in messages)
 
 
 @lru_cache(maxsize=1_024)

@@ -13,7 +13,6 @@ It does not know prices or answers: see ``survey``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from understudy.dataset.beginnings import (
     find_beginnings,
     unix_lines,
 )
-from understudy.dataset.kind_groups import MAX_GROUPS, Group, Groups, group_digest, system_key
+from understudy.dataset.kind_groups import Group, Groups, group_digest, system_key
 from understudy.dataset.kind_names import kind_names
 from understudy.errors import ConfigError
 
@@ -217,17 +216,12 @@ def calls_of_kind(
 def _cut(
     exchanges: Iterable[Identified], kinds: RequestKinds, wanted: RequestKind, report: ReadReport
 ) -> Iterator[Call]:
-    templates: Counter[str] = report.templates
-    kept: dict[str, str] = {}
     for identity, exchange in exchanges:
         if kinds.kind_of(exchange.messages, exchange.output_format) is not wanted:
             report.notes[OTHER_KINDS] += 1
             continue
         text, known, fits = wanted.template.cut(exchange.messages, exchange.output_format)
-        fixed = known.to_text()
-        fixed = kept.setdefault(fixed, fixed) if len(kept) < MAX_GROUPS else fixed
-        if len(templates) < MAX_GROUPS or fixed in templates:
-            templates[fixed] += 1
+        fixed = report.see_template(known.to_text())
         if not fits:
             report.notes["requests that do not fit the common template (whole message kept)"] += 1
         yield Call(

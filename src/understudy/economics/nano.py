@@ -18,11 +18,14 @@ _PER_MILLION = Decimal(1000)
 """Dollars per million tokens are this many nano-dollars per token."""
 
 
-def usd_to_nano(amount_usd: float | None) -> int | None:
-    """Dollars as nano-dollars, rounded half to even."""
+def usd_to_nano(amount_usd: float | None, *, rounding: str = ROUND_HALF_EVEN) -> int | None:
+    """Dollars as nano-dollars, by default rounded half to even.
+
+    What something costs is better rounded up (``ROUND_CEILING``): a third of a nano-dollar is not nothing.
+    """
     if amount_usd is None:
         return None
-    return int((Decimal(repr(amount_usd)) * NANO).to_integral_value(ROUND_HALF_EVEN))
+    return int((Decimal(repr(amount_usd)) * NANO).to_integral_value(rounding))
 
 
 class NanoPrice:

@@ -229,6 +229,11 @@ class Cascade:
         fields = [FieldPrediction(found, known) for found, known in zip(values, sure, strict=True)]
         return CascadeResult(fields, record, spoke)
 
+    def scores_of(self, given: InputParts, stage: int) -> list[FloatArray | None]:
+        """One stage's scores of one input per problem, shape (k,) in the order of its values; ``None`` without any."""
+        fields = self._run_stage(self.stages[stage], [given], np.arange(1), {})
+        return [None if one.scores is None else one.scores[0] for one in fields]
+
     def _run_stage(
         self,
         stage: Stage,

@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,6 +27,8 @@ from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
+from understudy.serving.crew import Crew, Order
+from understudy.serving.events import tell, where_it_broke
 from understudy.serving.forward import Forwarder, until_gone
 from understudy.serving.handle import Handler
 from understudy.serving.metrics import Metrics
@@ -38,12 +38,14 @@ from understudy.serving.recorder import Recorder
 from understudy.serving.registry import NAME_PREFIX, Registry
 from understudy.serving.settings import ServeSettings
 from understudy.serving.upstream import Upstream, Upstreams
+from understudy.serving.watch import Watch
 
 __all__ = ["Server", "make_app"]
 
-_LOG = logging.getLogger("understudy.serving")
 _UPSTREAM_MODELS_S = 5.0
 _FORGET_EVERY_S = 3600.0
+_BUDGETS_EVERY_S = 10.0
+_TELL_CREW_EVERY_S = 1.0
 _METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -55,6 +57,10 @@ class Server:
     ----------
     settings
         The operator's.
+    watch
+        Who is told about calls; by default nobody.
+    crew
+        The other workers of this server, where it has several.
 
     Raises
     ------
@@ -62,10 +68,12 @@ class Server:
         If an artefact, the ledger or an upstream's key cannot be had.
     """
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, watch: Watch | None = None, crew: Crew | None = None) -> None:
         from understudy.ledger.database import Ledger
 
         self.settings = settings
+        self.watch = watch or Watch()
+        self.crew = crew
         self.registry = Registry(settings.tasks)
         # A database server may be down when this starts: the spool takes the calls until it is back.
         self.ledger = Ledger.open(settings.ledger.url, is_lazy=settings.ledger.is_remote)
@@ -76,7 +84,7 @@ class Server:
         self.keys = Keys(settings.keys)
         members = [one for one in (settings.upstream, settings.fallback) if one is not None]
         self.upstreams = Upstreams([Upstream(one) for one in members])
-        self.budgets = Budgets(settings.keys, self._spent_before)
+        self.budgets = Budgets(settings.keys, self._spent_before, settings.ledger.spool_folder())
         self.in_work = 0
         self.is_ready = False
         self.handler: Handler | None = None
@@ -96,29 +104,40 @@ class Server:
     async def life(self, _app: Starlette) -> AsyncIterator[None]:
         """Start and, when the server ends, finish what was accepted."""
         commit = GroupCommit(self.spool)
-        recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics)
+        recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics, self.watch)
         forwarder = Forwarder(self.settings, self.upstreams, recorder, self.budgets)
-        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys)
+        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys, self.watch)
         self.drainer.start()
         loop = asyncio.get_running_loop()
         try:
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_logged()))
         except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
-            _LOG.debug("no SIGHUP here")
-        forgetting = loop.create_task(self._forget_old_texts())
+            tell(logging.DEBUG, "no_sighup_here")
+        beside = [loop.create_task(self._forget_old_texts()), loop.create_task(self._keep_budgets())]
+        if self.crew is not None:
+            self.crew.join(self._artefacts())
+            beside.append(loop.create_task(self.crew.follow_orders(self._follow)))
+            beside.append(loop.create_task(self._tell_crew(self.crew)))
+        await self.upstreams.warm_up()
         self.is_ready = True
         try:
             yield
         finally:
             self.is_ready = False
-            forgetting.cancel()
+            for one in beside:
+                one.cancel()
+            if self.crew is not None:
+                self.crew.leave()
             await forwarder.finish()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)
             await self.upstreams.close()
             self.answerer.close()
+            self.budgets.close()
             self.spool.close()
             self.ledger.close()
+            if self.watch.tracing is not None:
+                await asyncio.to_thread(self.watch.tracing.close)
 
     async def _forget_old_texts(self) -> None:
         """Once an hour remove stored texts that are older than they may be."""
@@ -128,19 +147,28 @@ class Server:
             oldest_ms = int((time.time() - self.settings.ledger.keep_days * 86_400) * 1000)
             try:
                 count = await asyncio.to_thread(forget_texts, self.ledger, oldest_ms)
-                _LOG.info("removed the texts of %d calls that were old enough", count)
+                tell(logging.INFO, "texts_removed", calls=count)
             except LedgerError as error:
-                _LOG.warning("old texts could not be removed: %s", error.what)
+                tell(logging.WARNING, "texts_not_removed", reason=error.what)
             await asyncio.sleep(_FORGET_EVERY_S)
+
+    async def _keep_budgets(self) -> None:
+        """Learn every few seconds what other machines have spent of the keys' limits."""
+        while self.budgets:
+            await asyncio.sleep(_BUDGETS_EVERY_S)
+            try:
+                self.budgets.take_up(*await asyncio.to_thread(self.budgets.known))
+            except RequestProblem:
+                tell(logging.DEBUG, "budgets_not_known")
 
     async def _reload_logged(self) -> None:
         try:
             await self.reload()
         except UnderstudyError as error:
-            _LOG.error("reload failed, the artefacts before it go on: %s", error.what)
+            tell(logging.ERROR, "reload_failed", reason=error.what)
 
     async def reload(self) -> list[dict[str, Any]]:
-        """Load the artefacts anew and swap; what is in work ends with those it began with.
+        """Load the artefacts anew and swap, in this process; what is in work ends with those it began with.
 
         Raises
         ------
@@ -149,7 +177,26 @@ class Server:
         """
         async with self._swap:
             self.registry.use(await asyncio.to_thread(self.registry.prepare))
+        tell(logging.INFO, "reloaded", artefacts=self._artefacts())
         return self.tasks()
+
+    async def _roll_back(self) -> None:
+        async with self._swap:
+            self.registry.roll_back()
+        tell(logging.INFO, "rolled_back", artefacts=self._artefacts())
+
+    async def _follow(self, order: Order) -> dict[str, str]:
+        """Change what this process serves; ids by task after it."""
+        try:
+            await (self.reload() if order == "reload" else self._roll_back())
+        except UnderstudyError as error:
+            tell(logging.ERROR, f"{order}_failed", reason=error.what)
+            code = "reload_failed" if order == "reload" else "nothing_to_roll_back"
+            raise RequestProblem(409, code, error.what) from error
+        return self._artefacts()
+
+    def _artefacts(self) -> dict[str, str]:
+        return {name: task.artefact_id for name, task in self.registry.current.tasks.items()}
 
     def tasks(self) -> list[dict[str, Any]]:
         """What is served now."""
@@ -180,10 +227,11 @@ class Server:
         query = request.url.query.encode()
         begun = await until_gone(request, self.upstreams.send(request.method, path, query, headers, body))
         try:
-            content = await begun.reply.aread()
+            content = await begun.reply.read()
         finally:
-            await begun.reply.aclose()
-        return Response(content, status_code=begun.reply.status_code, headers=begun.headers())
+            begun.reply.close()
+        self.watch.passed(begun.reply.status)
+        return Response(content, status_code=begun.reply.status, headers=begun.headers())
 
     async def _models(self, request: Request) -> Response:
         """The upstream's models and the learnt tasks; the tasks alone while the upstream does not answer."""
@@ -200,12 +248,12 @@ class Server:
             try:
                 async with asyncio.timeout(_UPSTREAM_MODELS_S):
                     begun = await self.upstreams.send("GET", "models", b"", headers, b"")
-                    content = await begun.reply.aread()
-                    await begun.reply.aclose()
+                    content = await begun.reply.read()
+                    begun.reply.close()
                 found = json.loads(content)
                 listed = found["data"] if isinstance(found.get("data"), list) else []
             except (RequestProblem, TimeoutError, ValueError, AttributeError):
-                _LOG.warning("the upstream's models cannot be listed")
+                tell(logging.WARNING, "upstream_models_not_listed")
         return JSONResponse({"object": "list", "data": [*listed, *own]})
 
     async def ready(self, request: Request) -> Response:
@@ -222,28 +270,48 @@ class Server:
         return JSONResponse(facts, status_code=200 if self.is_ready else 503)
 
     async def metrics_page(self, request: Request) -> Response:
-        """Counters for Prometheus."""
+        """Counters for Prometheus, of all workers together."""
         self.keys.check(request.headers.get("authorization"))
-        text = self.metrics.text(lag_records=self.drainer.lag_records, in_work=self.in_work)
+        others = [] if self.crew is None else self.crew.told_by_others()
+        text = self.metrics.text(self._gauges(), others)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    def _gauges(self) -> dict[str, int]:
+        return {
+            "ledger_lag_records": self.drainer.lag_records,
+            "requests_in_work": self.in_work,
+            "upstream_circuits_open": sum(one.breaker.is_open for one in self.upstreams.members),
+        }
+
+    async def _tell_crew(self, crew: Crew) -> None:
+        """Let whichever worker is asked for metrics know this one's."""
+        while True:
+            crew.tell_others({"metrics": self.metrics.state(), "gauges": self._gauges()})
+            await asyncio.sleep(_TELL_CREW_EVERY_S)
 
     async def admin_reload(self, request: Request) -> Response:
         """Take up changed artefacts."""
         self.keys.check_admin(request.headers.get("authorization"))
-        try:
-            return JSONResponse({"tasks": await self.reload()})
-        except UnderstudyError as error:
-            raise RequestProblem(409, "reload_failed", error.what) from error
+        return await self._changed("reload")
 
     async def admin_roll_back(self, request: Request) -> Response:
         """Go back to the artefacts before the last reload."""
         self.keys.check_admin(request.headers.get("authorization"))
-        async with self._swap:
-            try:
-                self.registry.roll_back()
-            except UnderstudyError as error:
-                raise RequestProblem(409, "nothing_to_roll_back", error.what) from error
-        return JSONResponse({"tasks": self.tasks()})
+        return await self._changed("rollback")
+
+    async def _changed(self, order: Order) -> Response:
+        """Make a change in every worker; what is served now, by whom."""
+        if self.crew is None:
+            await self._follow(order)
+            return JSONResponse({"tasks": self.tasks()})
+        states = await self.crew.give(order, self._follow)
+        facts: dict[str, Any] = {"tasks": self.tasks(), "workers": [asdict(one) for one in states]}
+        if self.crew.is_of_one_mind(states):
+            return JSONResponse(facts)
+        problem = RequestProblem(
+            409, "not_everywhere", "Not every worker could make the change: see workers."
+        )
+        return JSONResponse({**problem.as_json(), **facts}, status_code=problem.status)
 
     def limited(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with a limit on calls in work, and problems turned into replies."""
@@ -251,6 +319,7 @@ class Server:
         async def guarded(request: Request) -> Response:
             if self.in_work >= self.settings.most_at_once:
                 busy = RequestProblem(429, "server_busy", "Too many calls at once.", retry_after_s=1)
+                self.watch.refused(busy)
                 return problem_response(busy)
             self.in_work += 1
             try:
@@ -258,22 +327,16 @@ class Server:
                     check_origin(request.headers, own_host=self.settings.host)
                 return await endpoint(request)
             except RequestProblem as problem:
+                if not problem.is_told:
+                    self.watch.refused(problem)
                 return problem_response(problem)
             except Exception:
-                _LOG.error("a call failed inside the server: %s", _where_it_broke())
+                tell(logging.ERROR, "call_broke", where=where_it_broke())
                 return problem_response(RequestProblem(500, "internal_error", "The server made a mistake."))
             finally:
                 self.in_work -= 1
 
         return guarded
-
-
-def _where_it_broke() -> str:
-    """Type and place of the error in work; its message is left out, as it could hold a caller's text."""
-    kind, _, trace = sys.exc_info()
-    frames = traceback.extract_tb(trace)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
-    return f"{'error' if kind is None else kind.__name__} at {place}"
 
 
 async def _healthy(_request: Request) -> Response:

@@ -11,13 +11,18 @@ __all__ = ["Breaker"]
 class Breaker:
     """Open after `most_failures` failures in a row; after `rest_s` seconds one call may try.
 
-    Not for several threads: it lives in one event loop.
+    `told` is called with true when it opens and with false when it closes. Not for several threads: it lives in one
+    event loop.
     """
 
     def __init__(
-        self, most_failures: int = 5, rest_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+        self,
+        most_failures: int = 5,
+        rest_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        told: Callable[[bool], None] | None = None,
     ) -> None:
-        self._most_failures, self._rest_s, self._clock = most_failures, rest_s, clock
+        self._most_failures, self._rest_s, self._clock, self._told = most_failures, rest_s, clock, told
         self._failures = 0
         self._open_until = 0.0
         self._is_trying = False
@@ -38,7 +43,9 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The upstream answered."""
-        self._failures, self._is_trying = 0, False
+        was_open, self._failures, self._is_trying = self._failures >= self._most_failures, 0, False
+        if was_open and self._told is not None:
+            self._told(False)
 
     def failed(self) -> None:
         """It did not."""
@@ -46,6 +53,8 @@ class Breaker:
         self._is_trying = False
         if self._failures >= self._most_failures:
             self._open_until = self._clock() + self._rest_s
+        if self._failures == self._most_failures and self._told is not None:
+            self._told(True)
 
     def gave_up(self) -> None:
         """The call ended without telling anything of the upstream (its caller left)."""

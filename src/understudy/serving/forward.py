@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from understudy.calls.call import Usage
-from understudy.economics.nano import listed_nano_price
+from understudy.economics.nano import NanoPrice, listed_nano_price
 from understudy.serving.budget import Budgets
+from understudy.serving.client import ClientError
 from understudy.serving.compare import agrees
 from understudy.serving.in_work import CallInWork, reply_headers
 from understudy.serving.problems import RequestProblem
@@ -63,7 +63,10 @@ class Forwarder:
         self.budgets.check(call.key)
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = request.url.query.encode()
-        return await until_gone(request, self.upstreams.send("POST", call.path, query, headers, _sent(call)))
+        body = _sent(call)
+        if call.span is not None:
+            headers = call.span.ask_upstream(headers, call, self.upstreams.members[0].settings.url)
+        return await until_gone(request, self.upstreams.send("POST", call.path, query, headers, body))
 
     async def reply(self, request: Request, call: CallInWork, forwarded: Forwarded) -> Response:
         """The reply for the client.
@@ -75,7 +78,7 @@ class Forwarder:
         """
         if "text/event-stream" not in forwarded.reply.headers.get("content-type", ""):
             return await self._whole(request, call, forwarded)
-        status = forwarded.reply.status_code
+        status = forwarded.reply.status
         return StreamingResponse(
             self._events(call, forwarded), status_code=status, headers=self._headers(call, forwarded)
         )
@@ -87,21 +90,21 @@ class Forwarder:
     async def _whole(self, request: Request, call: CallInWork, forwarded: Forwarded) -> Response:
         reply = forwarded.reply
         try:
-            content = await until_gone(request, reply.aread())
-        except httpx.HTTPError as error:
+            content = await until_gone(request, reply.read())
+        except ClientError as error:
             await self.fail(call, "upstream_broken", 502)
             raise RequestProblem(502, "upstream_broken", "The upstream model's reply broke off.") from error
         except RequestProblem as problem:
             await self.fail(call, problem.code, problem.status)
             raise
         finally:
-            await reply.aclose()
+            reply.close()
         said = reply_json(content, reply.headers.get("content-type", ""))
+        is_good = reply.status < 400
+        call.error = None if is_good else f"upstream_{reply.status}"
         self._note(call, forwarded, usage_of_reply(said), said)
-        is_good = reply.status_code < 400
-        call.error = None if is_good else f"upstream_{reply.status_code}"
-        await self.recorder.record(call, "upstream" if is_good else "failed", reply.status_code, said)
-        return Response(content, status_code=reply.status_code, headers=self._headers(call, forwarded))
+        await self.recorder.record(call, "upstream" if is_good else "failed", reply.status, said)
+        return Response(content, status_code=reply.status, headers=self._headers(call, forwarded))
 
     async def fail(self, call: CallInWork, code: str, status: int) -> None:
         """Write down that nobody answered."""
@@ -111,10 +114,11 @@ class Forwarder:
     def _note(self, call: CallInWork, forwarded: Forwarded, usage: Usage | None, said: Any) -> None:
         """What the call cost, and in shadow mode whether the student agrees."""
         call.usage = usage
-        if forwarded.reply.status_code < 400:
-            named = said.get("model") if isinstance(said, Mapping) else None
-            listed = listed_nano_price(named or call.model) or listed_nano_price(call.model)
-            price = forwarded.upstream.price or listed
+        if call.span is not None:
+            url, status = forwarded.upstream.settings.url, forwarded.reply.status
+            call.span.upstream_answered(url, status, usage, said, call.error)
+        if forwarded.reply.status < 400:
+            price = forwarded.upstream.price or _listed_price(call, said)
             call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
             call.teacher_nanousd = call.cost_nanousd
             self.budgets.spend(None if call.key is None else call.key.name, call.cost_nanousd)
@@ -132,7 +136,7 @@ class Forwarder:
                         yield held
                     held = event
                 code = "" if notes.has_ended else "upstream_broken"
-            except httpx.HTTPError:
+            except ClientError:
                 code = "upstream_broken"
         finally:
             # Also when the client left: the upstream's work was done and is to be paid. Shielded, so that the
@@ -147,13 +151,19 @@ class Forwarder:
     async def _end_stream(
         self, call: CallInWork, forwarded: Forwarded, notes: StreamNotes, code: str
     ) -> None:
-        await forwarded.reply.aclose()
+        forwarded.reply.close()
         said = notes.as_reply()
-        self._note(call, forwarded, notes.usage, said)
         call.error = code or None
-        status = forwarded.reply.status_code if not code else 499 if code == "client_left" else 502
+        self._note(call, forwarded, notes.usage, said)
+        status = forwarded.reply.status if not code else 499 if code == "client_left" else 502
         is_good = not code and status < 400
         await self.recorder.record(call, "upstream" if is_good else "failed", status, said)
+
+
+def _listed_price(call: CallInWork, said: Any) -> NanoPrice | None:
+    """The list price of the model that says it answered, else of the one that was asked for."""
+    named = said.get("model") if isinstance(said, Mapping) else None
+    return listed_nano_price(named or call.model) or listed_nano_price(call.model)
 
 
 async def until_gone(request: Request, work: Awaitable[Made]) -> Made:

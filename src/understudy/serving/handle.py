@@ -6,7 +6,8 @@ A reply is only sent once its row is in the spool. What goes wrong after a call 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,11 +17,13 @@ from understudy.serving.answering import Answerer, best_guess
 from understudy.serving.auth import Keys
 from understudy.serving.forward import Forwarder
 from understudy.serving.in_work import CallInWork, reply_headers
+from understudy.serving.likelihood import logprobs_of
 from understudy.serving.problems import RequestProblem
 from understudy.serving.registry import NAME_PREFIX, Found, Registry
 from understudy.serving.requests import Asked, parse_body, read_request
 from understudy.serving.settings import ServeSettings
 from understudy.serving.spoken import Spoken, speak
+from understudy.serving.watch import Watch
 from understudy.serving.wire_chat import chat_chunks, chat_completion
 from understudy.serving.wire_responses import response_events, response_object
 
@@ -45,7 +48,7 @@ class Handler:
 
     Attributes
     ----------
-    settings, registry, forwarder, answerer, keys
+    settings, registry, forwarder, answerer, keys, watch
         What it works with.
     """
 
@@ -54,6 +57,7 @@ class Handler:
     forwarder: Forwarder
     answerer: Answerer
     keys: Keys
+    watch: Watch
 
     async def call(self, request: Request, path: str) -> Response:
         """One POST to ``/v1/path``.
@@ -63,13 +67,32 @@ class Handler:
         RequestProblem
             For everything that the client has to be told.
         """
+        began_ns = time.time_ns()
+        try:
+            call = await self._accept(request, path)
+        except RequestProblem as problem:
+            if self.watch.tracing is not None:
+                span = self.watch.tracing.begin(path, request.headers, None, began_ns)
+                span.fail(problem.code, problem.status)
+            raise
+        if self.watch.tracing is not None:
+            call.span = self.watch.tracing.begin(path, request.headers, call.model, began_ns)
+        try:
+            return await self._answer(request, call)
+        except BaseException as error:
+            self.watch.broke(call, error)
+            raise
+
+    async def _accept(self, request: Request, path: str) -> CallInWork:
         key = self.keys.check(request.headers.get("authorization"))
         data = await self._body(request)
         body = parse_body(data) if path in _JSON_PATHS else None
         asked = read_request(path, body)
         found = self._find(asked)
         self.keys.check_task(key, None if found is None else found.task.name)
-        call = CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
+        return CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
+
+    async def _answer(self, request: Request, call: CallInWork) -> Response:
         reply = await self._student_reply(call)
         if reply is not None:
             return reply
@@ -115,15 +138,34 @@ class Handler:
         asked, found = call.asked, call.found
         if asked is None or found is None or asked.blocker is not None or found.parts is None:
             return None
+        if asked.n_logprobs is not None and not found.task.has_logprobs:
+            return None
         answer = call.answer = await self.answerer.answer(found.task, found.parts)
         if self.settings.mode != "serve" or not answer.is_answered:
             return None
-        spoken = speak(answer.value, asked, call.id, _fingerprint(found))
+        spoken = await self._spoken(answer.value, call, asked, found)
         if spoken is None:
             return None
         call.cost_nanousd = found.task.student_nanousd
         call.teacher_nanousd = found.task.teacher_nanousd
         return await self._local(call, asked, found, spoken, "student")
+
+    async def _spoken(self, value: object, call: CallInWork, asked: Asked, found: Found) -> Spoken | None:
+        """The value as the request wants it, with its log-probabilities if they are asked for."""
+        name = f"understudy-{found.task.artefact_id}"
+        spoken = speak(value, asked, call.id, name)
+        if spoken is None or asked.n_logprobs is None or found.parts is None:
+            return spoken
+        chances = await self.answerer.chances(found.task, found.parts)
+        if chances is None or spoken.tool is not None or asked.stops:
+            return None
+
+        def said(one: object) -> str | None:
+            words = speak(one, asked, call.id, name)
+            return None if words is None else words.text
+
+        logprobs = logprobs_of(spoken.text, chances, said, asked.n_logprobs)
+        return None if logprobs is None else replace(spoken, logprobs=logprobs)
 
     async def _guess(self, call: CallInWork, problem: RequestProblem) -> Response | None:
         """An uncertified answer, where the operator wants one rather than none."""
@@ -132,7 +174,7 @@ class Handler:
             return None
         if asked is None or found is None or answer is None:
             return None
-        spoken = speak(best_guess(found.task, answer), asked, call.id, _fingerprint(found))
+        spoken = await self._spoken(best_guess(found.task, answer), call, asked, found)
         if spoken is None:
             return None
         call.error, call.cost_nanousd = problem.code, found.task.student_nanousd
@@ -162,7 +204,3 @@ class Handler:
         )
         headers["cache-control"] = "no-cache"
         return Response(b"".join(events), media_type="text/event-stream", headers=headers)
-
-
-def _fingerprint(found: Found) -> str:
-    return f"understudy-{found.task.artefact_id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from understudy.calls.call import Usage
 from understudy.ledger.record import new_call_id
@@ -13,6 +13,9 @@ from understudy.runtime.answer import Answer
 from understudy.serving.registry import Found, ServedTask
 from understudy.serving.requests import Asked
 from understudy.serving.settings import KeySettings
+
+if TYPE_CHECKING:
+    from understudy.serving.tracing import CallSpan
 
 __all__ = ["CallInWork", "reply_headers"]
 
@@ -37,6 +40,10 @@ class CallInWork:
         Tokens, cost, and what it would have cost at the teacher; ``None`` for unknown.
     error
         A short word for machines.
+    span
+        For the tracer, where there is one.
+    is_recorded
+        Whether it has its row.
     id, started_s, time_ms
         Of the ledger's row; when it began, on the monotonic clock and as Unix time.
     """
@@ -53,6 +60,8 @@ class CallInWork:
     cost_nanousd: int | None = None
     teacher_nanousd: int | None = None
     error: str | None = None
+    span: CallSpan | None = None
+    is_recorded: bool = False
     id: str = field(default_factory=new_call_id)
     started_s: float = field(default_factory=time.perf_counter)
     time_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)

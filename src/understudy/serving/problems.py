@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import JSONResponse
 
 __all__ = ["RequestProblem", "problem_response"]
@@ -24,6 +26,7 @@ class RequestProblem(Exception):  # noqa: N818  (a reply, not a failure of this 
 
     def __init__(self, status: int, code: str, message: str, *, retry_after_s: float | None = None) -> None:
         self.status, self.code, self.message, self.retry_after_s = status, code, message, retry_after_s
+        self.is_told = False  # whether the call's row, and so its line in the log, tells it already
         super().__init__(message)
 
     @property
@@ -35,11 +38,15 @@ class RequestProblem(Exception):  # noqa: N818  (a reply, not a failure of this 
             return "rate_limit_error"
         return "invalid_request_error" if self.status < 500 else "server_error"
 
+    def as_json(self) -> dict[str, Any]:
+        """OpenAI's shape of an error."""
+        body = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+        return {"error": body}
+
 
 def problem_response(problem: RequestProblem) -> JSONResponse:
     """The reply."""
-    body = {"message": problem.message, "type": problem.kind, "param": None, "code": problem.code}
     headers = (
         {} if problem.retry_after_s is None else {"retry-after": str(max(1, round(problem.retry_after_s)))}
     )
-    return JSONResponse({"error": body}, status_code=problem.status, headers=headers)
+    return JSONResponse(problem.as_json(), status_code=problem.status, headers=headers)

@@ -16,6 +16,7 @@ from understudy.serving.in_work import CallInWork
 from understudy.serving.metrics import Metrics
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import LedgerSettings, Mode
+from understudy.serving.watch import Watch
 
 __all__ = ["Recorder", "usage_of_reply"]
 
@@ -35,10 +36,15 @@ class Recorder:
         Of the server.
     metrics
         Counts what is recorded.
+    watch
+        Is told of it.
     """
 
-    def __init__(self, commit: GroupCommit, settings: LedgerSettings, mode: Mode, metrics: Metrics) -> None:
+    def __init__(
+        self, commit: GroupCommit, settings: LedgerSettings, mode: Mode, metrics: Metrics, watch: Watch
+    ) -> None:
         self._commit, self._settings, self._mode, self._metrics = commit, settings, mode, metrics
+        self._watch = watch
 
     async def record(self, call: CallInWork, by: AnsweredBy, status: int, reply: Any = None) -> None:
         """Write the call down; when this returns, it survives the end of the process.
@@ -76,11 +82,14 @@ class Recorder:
             await self._commit.append(record)
         except LedgerError as error:
             self._metrics.ledger_failures += 1
-            raise RequestProblem(
+            problem = RequestProblem(
                 503, "ledger_unavailable", "The call could not be written down, so it was not answered.",
                 retry_after_s=5,
-            ) from error  # fmt: skip
+            )  # fmt: skip
+            self._watch.lost(call, problem)
+            raise problem from error
         self._metrics.count(record)
+        self._watch.recorded(call, record)
 
     def _texts(self, request: Any, reply: Any) -> dict[str, str | None]:
         if not self._settings.keeps_texts or request is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import Any
 
 from understudy.calls.call import InputParts
@@ -40,6 +41,8 @@ class ServedTask:
         Mean cost of a call at the teacher as recorded, or ``None``.
     student_seconds, student_nanousd
         Mean processor time and cost per call as measured when it was built, or ``None``.
+    has_logprobs
+        Whether it may give its own log-probabilities.
     """
 
     name: str
@@ -49,6 +52,7 @@ class ServedTask:
     teacher_nanousd: int | None
     student_seconds: float | None
     student_nanousd: int | None
+    has_logprobs: bool
 
     @property
     def artefact_id(self) -> str:
@@ -82,7 +86,8 @@ class ServedTask:
             teacher_model=settings.teacher_model or teacher.get("model"),
             teacher_nanousd=usd_to_nano(teacher.get("mean_usd")),
             student_seconds=measured.get("student_seconds"),
-            student_nanousd=usd_to_nano(measured.get("student_usd")),
+            student_nanousd=usd_to_nano(measured.get("student_usd"), rounding=ROUND_CEILING),
+            has_logprobs=settings.has_logprobs,
         )
 
     def parts(self, text: str) -> InputParts | None:

@@ -10,9 +10,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import httpx
-
 from understudy.calls.call import Usage
+from understudy.serving.client import Reply
 from understudy.serving.recorder import usage_of_reply
 
 __all__ = ["StreamNotes", "events_of", "reply_json"]
@@ -21,10 +20,10 @@ _MOST_NOTED_CHARS = 1_000_000
 _MOST_EVENT_BYTES = 8_000_000
 
 
-async def events_of(reply: httpx.Response) -> AsyncIterator[bytes]:
+async def events_of(reply: Reply) -> AsyncIterator[bytes]:
     """A stream of server-sent events, cut at their ends; what follows the last blank line comes last."""
     rest = b""
-    async for piece in reply.aiter_raw():
+    async for piece in reply.pieces():
         rest += piece
         while (end := _event_end(rest)) > 0:
             yield rest[:end]

@@ -1,7 +1,7 @@
 """A request as the server understands it: chat completions and Responses under one form.
 
 What is not understood is not an error: it goes upstream as it came. ``blocker`` names what a student's answer could
-not honour (log-probabilities, audio, a stored conversation ...), so that such a request goes upstream too.
+not honour (audio, a stored conversation ...), so that such a request goes upstream too.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ __all__ = ["Asked", "parse_body", "read_request"]
 Api = Literal["chat", "responses"]
 _APIS: Mapping[str, Api] = {"chat/completions": "chat", "responses": "responses"}
 _BLOCKING = (
-    "logprobs", "top_logprobs", "audio", "web_search_options", "prediction", "previous_response_id",
+    "audio", "web_search_options", "prediction", "previous_response_id",
     "conversation", "background", "prompt", "include",
 )  # fmt: skip
 _MOST_CHOICES = 128
+_MOST_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Asked:
         Choices; server-sent events; whether a stream ends with the usage.
     stops
         Texts before which the answer ends.
+    n_logprobs
+        Answers to list with their log-probabilities, 0 to 20; ``None`` where none are asked for.
     blocker
         Why no student may answer it, or ``None``.
     """
@@ -61,6 +64,7 @@ class Asked:
     is_streamed: bool
     has_usage: bool
     stops: tuple[str, ...]
+    n_logprobs: int | None
     blocker: str | None
 
 
@@ -92,6 +96,8 @@ def read_request(path: str, body: Any) -> Asked | None:
     stops = (stops,) if isinstance(stops, str) else stops
     if not isinstance(stops, list | tuple) or not all(isinstance(stop, str) for stop in stops):
         stops, blocker = (), blocker or "stop"
+    n_logprobs, is_clear = _logprobs(body, api)
+    blocker = blocker if is_clear else blocker or "logprobs"
     options = body.get("stream_options")
     return Asked(
         api=api,
@@ -103,8 +109,21 @@ def read_request(path: str, body: Any) -> Asked | None:
         is_streamed=body.get("stream") is True,
         has_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
         stops=tuple(stops),
+        n_logprobs=n_logprobs,
         blocker=blocker if messages else blocker or "messages",
     )
+
+
+def _logprobs(body: Mapping[str, Any], api: Api) -> tuple[int | None, bool]:
+    """How many log-probabilities are asked for, and whether that is clear; what is not is the upstream's to refuse."""
+    most = body.get("top_logprobs")
+    if not body.get("logprobs"):
+        return None, not most
+    if most is None:
+        most = 0
+    is_count = isinstance(most, int) and not isinstance(most, bool) and 0 <= most <= _MOST_LOGPROBS
+    is_clear = api == "chat" and body["logprobs"] is True and is_count
+    return (most, True) if is_clear else (None, False)
 
 
 def _messages(body: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -147,11 +147,14 @@ class TaskSettings:
         What clients call it (``understudy/NAME``); ``None``: the task's own name.
     teacher_model
         Model that deferred calls by that name go to; ``None``: the one that the log named.
+    has_logprobs
+        Whether the student answers requests for log-probabilities with its own; otherwise they go upstream.
     """
 
     artefact: Path
     name: str | None = None
     teacher_model: str | None = None
+    has_logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,15 @@ class Spoken:
         The tool's name, or ``None``.
     fingerprint
         Names the artefact.
+    logprobs
+        The chat API's log-probabilities, where they were asked for.
     """
 
     call_id: str
     text: str
     tool: str | None
     fingerprint: str
+    logprobs: Mapping[str, Any] | None = None
 
 
 def speak(value: Any, asked: Asked, call_id: str, fingerprint: str) -> Spoken | None:

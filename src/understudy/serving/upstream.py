@@ -13,13 +13,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
-
-from understudy.economics.nano import NanoPrice
+from understudy.economics.nano import NanoPrice, listed_nano_price
 from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
+from understudy.serving.client import Client, ClientError, Reply, TooSlow, Unreachable
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import UpstreamSettings
+from understudy.serving.upstream_events import circuit_told, failed, retried
 
 __all__ = ["Forwarded", "Upstream", "Upstreams"]
 
@@ -60,7 +60,7 @@ class Forwarded:
         Who answers.
     """
 
-    reply: httpx.Response
+    reply: Reply
     upstream: Upstream
 
     def headers(self) -> dict[str, str]:
@@ -75,19 +75,13 @@ class Upstream:
         self.settings = settings
         price = settings.teacher_price()
         self.price = None if price is None else NanoPrice(price)
-        self.breaker = breaker or Breaker()
-        self._base = httpx.URL(settings.url.rstrip("/"))
-        limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)
-        timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
-        # No redirects: a reply must not send the key elsewhere. No proxies or .netrc from the environment either.
-        self._client = httpx.AsyncClient(
-            limits=limits, timeout=timeout, follow_redirects=False, trust_env=False
-        )
+        self.breaker = breaker or Breaker(told=circuit_told(settings.url))
+        self._client = Client(settings.url, connect_s=settings.connect_s, read_s=settings.read_s)
         settings.key()  # a key that cannot be had is told at start, not at the first call
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def send(
         self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
@@ -103,24 +97,26 @@ class Upstream:
             raise RequestProblem(
                 503, "upstream_unavailable", "The upstream model is unavailable.", retry_after_s=10
             )
-        request = self._request(method, path, query, headers, body)
+        sent = self._headers(headers)
         for attempt in range(self.settings.retries + 1):
             is_last = attempt == self.settings.retries
             try:
-                reply = await self._client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                reply = await self._client.send(method, path, query, sent, body)
+            except Unreachable as error:
                 self.breaker.failed()
                 if is_last or self.breaker.is_open:
                     raise RequestProblem(
                         502, "upstream_unreachable", "The upstream model cannot be reached."
                     ) from error
-                await asyncio.sleep(_pause_s(attempt, None))
-            except httpx.TimeoutException as error:
+                wait_s = _pause_s(attempt, None)
+                retried(self.settings.url, attempt + 1, type(error).__name__, wait_s)
+                await asyncio.sleep(wait_s)
+            except TooSlow as error:
                 self.breaker.failed()
                 raise RequestProblem(
                     504, "upstream_timeout", "The upstream model took too long to answer."
                 ) from error
-            except httpx.HTTPError as error:
+            except ClientError as error:
                 self.breaker.failed()
                 raise RequestProblem(
                     502, "upstream_broken", "The upstream model broke the connection."
@@ -129,19 +125,15 @@ class Upstream:
                 self.breaker.gave_up()
                 raise
             else:
-                if reply.status_code in _FAILED:
+                if reply.status in _FAILED:
                     self.breaker.failed()
                 else:
                     self.breaker.succeeded()
                 wait_s = _pause_s(attempt, reply.headers.get("retry-after"))
-                if (
-                    is_last
-                    or reply.status_code not in _AGAIN
-                    or wait_s > _LONGEST_WAIT_S
-                    or self.breaker.is_open
-                ):
+                if is_last or reply.status not in _AGAIN or wait_s > _LONGEST_WAIT_S or self.breaker.is_open:
                     return Forwarded(reply, self)
-                await reply.aclose()
+                reply.close()
+                retried(self.settings.url, attempt + 1, str(reply.status), wait_s)
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
@@ -151,11 +143,7 @@ class Upstream:
         except ConfigError as error:  # it was there at start: a key file in rotation, say
             raise RequestProblem(502, "upstream_key_missing", "The upstream's key cannot be read.") from error
 
-    def _request(
-        self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes
-    ) -> httpx.Request:
-        raw = self._base.raw_path.split(b"?")[0].rstrip(b"/") + b"/" + path.encode()
-        url = self._base.copy_with(raw_path=raw + (b"?" + query if query else b""))
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         sent = {name: value for name, value in headers.items() if name not in _DROPPED}
         sent["accept-encoding"] = "identity"
         if self.settings.is_key_passed:
@@ -163,7 +151,7 @@ class Upstream:
                 sent["authorization"] = headers["authorization"]
         elif (key := self._key()) is not None:
             sent["authorization"] = f"Bearer {key}"
-        return self._client.build_request(method, url, headers=sent, content=body)
+        return sent
 
 
 class Upstreams:
@@ -174,6 +162,11 @@ class Upstreams:
 
     def __bool__(self) -> bool:
         return bool(self.members)
+
+    async def warm_up(self) -> None:
+        """Load the price list, if any price is to be looked up: it would hold up the first calls by half a second."""
+        if any(one.price is None for one in self.members):
+            await asyncio.to_thread(listed_nano_price, "gpt-4o-mini")
 
     async def close(self) -> None:
         """Close all."""
@@ -188,11 +181,12 @@ class Upstreams:
         for one in self.members[:-1]:
             try:
                 found = await one.send(method, path, query, headers, body)
-            except RequestProblem:
+            except RequestProblem as problem:
+                failed(one.settings.url, problem.code)
                 continue
-            if found.reply.status_code not in _FAILED and found.reply.status_code != 429:
+            if found.reply.status not in _FAILED and found.reply.status != 429:
                 return found
-            await found.reply.aclose()
+            found.reply.close()
         return await self.members[-1].send(method, path, query, headers, body)
 
 

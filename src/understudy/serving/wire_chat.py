@@ -54,7 +54,7 @@ def chat_completion(spoken: Spoken, model: str, n: int) -> dict[str, Any]:
         {
             "index": at,
             "message": _message(spoken, at),
-            "logprobs": None,
+            "logprobs": spoken.logprobs,
             "finish_reason": "tool_calls" if spoken.tool else "stop",
         }
         for at in range(n)
@@ -68,8 +68,8 @@ def chat_chunks(spoken: Spoken, model: str, n: int, *, has_usage: bool) -> Itera
     envelope = _envelope("chat.completion.chunk", spoken.call_id, model, spoken.fingerprint)
     tail: dict[str, Any] = {"usage": None} if has_usage else {}
 
-    def chunk(at: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": at, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def chunk(at: int, delta: dict[str, Any], finish: str | None = None, logprobs: Any = None) -> bytes:
+        choice = {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return sse({**envelope, "choices": [choice], **tail})
 
     for at in range(n):
@@ -78,7 +78,7 @@ def chat_chunks(spoken: Spoken, model: str, n: int, *, has_usage: bool) -> Itera
         if spoken.tool:
             yield chunk(at, {"tool_calls": [{"index": 0, **call} for call in message["tool_calls"]]})
         else:
-            yield chunk(at, {"content": spoken.text})
+            yield chunk(at, {"content": spoken.text}, logprobs=spoken.logprobs)
         yield chunk(at, {}, "tool_calls" if spoken.tool else "stop")
     if has_usage:
         yield sse({**envelope, "choices": [], "usage": _NO_USAGE})

@@ -15,9 +15,11 @@ from typing import Any
 from starlette.applications import Starlette
 
 from understudy.serving.app import Server, make_app
+from understudy.serving.crew import Crew
 from understudy.serving.settings import ServeSettings, TaskSettings, UpstreamSettings, read_settings
+from understudy.serving.watch import Watch
 
-__all__ = ["OPTIONS_VARIABLE", "create_app", "settings_of"]
+__all__ = ["OPTIONS_VARIABLE", "create_app", "make_server", "settings_of"]
 
 OPTIONS_VARIABLE = "UNDERSTUDY_SERVE_OPTIONS"
 
@@ -58,6 +60,25 @@ def settings_of(options: Mapping[str, Any]) -> ServeSettings:
     return replace(base, **changes, ledger=ledger)
 
 
+def make_server(settings: ServeSettings, options: Mapping[str, Any]) -> Server:
+    """The server of one process, watched as the command line's options say.
+
+    Raises
+    ------
+    UnderstudyError
+        If something cannot be had: an artefact, the ledger, a key, the package for telemetry.
+    """
+    tracing = None
+    if options.get("has_telemetry"):
+        from understudy.serving.tracing import Tracing
+
+        tracing = Tracing.from_environment(address=settings.host, port=settings.port)
+    # Before the artefacts are loaded, so that no order to load them anew is missed.
+    crew = Crew(Path(options["crew"])) if options.get("crew") else None
+    return Server(settings, Watch(tracing, bool(options.get("has_access_log"))), crew)
+
+
 def create_app() -> Starlette:
-    """The application, from the environment."""
-    return make_app(Server(settings_of(json.loads(os.environ[OPTIONS_VARIABLE]))))
+    """The application of a worker, from the environment."""
+    options = json.loads(os.environ[OPTIONS_VARIABLE])
+    return make_app(make_server(settings_of(options), options))

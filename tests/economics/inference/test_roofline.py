@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.economics.hardware.catalogue import find_device
@@ -76,6 +76,7 @@ def test_batches_share_the_weights_until_arithmetic_binds() -> None:
     assert rate(1024)[1] == "arithmetic"
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 300), st.integers(1, 64), st.data())
 def test_expected_experts_is_what_drawing_them_gives(
     n_tokens: int, n_experts: int, data: st.DataObject

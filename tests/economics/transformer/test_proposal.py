@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.economics.transformer.parameters import count_parameters
@@ -11,6 +11,7 @@ from understudy.economics.transformer.proposal import shape_for
 from understudy.errors import ConfigError
 
 
+@settings(max_examples=40)
 @given(st.floats(5e6, 1e13))
 def test_the_count_is_near_what_was_asked(n_parameters: float) -> None:
     shape = shape_for(n_parameters)

@@ -1,4 +1,5 @@
-"""The arithmetic and bandwidth of the machine that it runs on, timed with numpy: a matrix product, and a matrix times a vector.
+"""The arithmetic and bandwidth of the machine that it runs on, timed with numpy: a matrix product, and a vector
+times many matrices that together exceed the caches, as a pass reads a model.
 
 The best of several repeats, so that other work on the machine disturbs little. It times numpy's library, with
 as many threads as that takes; an engine with better kernels is faster, and one with slow layers slower.
@@ -31,7 +32,7 @@ def measure_machine(*, size: int = 1536, megabytes: int = 256, n_repeats: int = 
     size
         Side of the matrices that are multiplied.
     megabytes
-        Size of the matrix that a vector is multiplied with; well above the processor's caches.
+        Size of the matrices that a vector is multiplied with, 4 MB each; well above the processor's caches.
     n_repeats
         The best of so many is taken.
 
@@ -47,13 +48,17 @@ def measure_machine(*, size: int = 1536, megabytes: int = 256, n_repeats: int = 
     left = rng.random((size, size), dtype=np.float32)
     right = rng.random((size, size), dtype=np.float32)
     flop_rate = 2.0 * size**3 / _best(lambda: left @ right, n_repeats)
-    n_columns = 4096
-    n_rows = max(1, megabytes * 1_000_000 // (4 * n_columns))
-    matrix = np.ones((n_rows, n_columns), dtype=np.float32)
-    vector = np.ones(n_columns, dtype=np.float32)
-    byte_rate = matrix.nbytes / _best(lambda: matrix @ vector, n_repeats)
+    n_matrices = max(1, megabytes // 4)
+    matrices = [np.ones((1024, 1024), dtype=np.float32) for _ in range(n_matrices)]
+    vector = np.ones(1024, dtype=np.float32)
+
+    def sweep() -> None:
+        for matrix in matrices:
+            np.dot(matrix, vector)
+
+    byte_rate = n_matrices * matrices[0].nbytes / _best(sweep, n_repeats)
     words = f"{platform.machine()} {platform.system()}, numpy {np.__version__}"
-    how = f"best of {n_repeats}: {size} x {size} product; {megabytes} MB matrix times vector; what an engine takes besides is not measured"
+    how = f"best of {n_repeats}: {size} x {size} product; vector times {n_matrices} matrices of 4 MB; what an engine takes besides is not measured"
     return Calibration(words, "fp32", _around(flop_rate), _around(byte_rate), _ZERO, _ZERO, how)
 
 
