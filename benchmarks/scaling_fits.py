@@ -2,11 +2,12 @@
 
 The points that Epoch read from Hoffmann's figure (245, of which 240 are fitted) where ``shared/data/scaling``
 lies beside the project, else as many synthetic ones. Timed in one run, on one thread: our fit from all starts
-at once; ``scipy.optimize.minimize`` called once per start, from the same starts and with our analytic gradient, on the
-objective as the paper writes it and on the same divided by delta; and our bootstrap. The ratio is of CPU time,
-which other work on the machine disturbs less than the clock. Beside each: the best objective found, and how many
-starts came within a millionth of our optimum. With ``--coverage N``: N times synthetic runs of a known law, and
-how often the 90 % intervals of approach 3 (bootstrap of 200) and of approach 2 hold the truth.
+at once; ``scipy.optimize.minimize`` called once per start, from the same starts and with our analytic gradient,
+on the objective as the paper writes it and on the same divided by delta; and our bootstrap. The ratio is of CPU
+time, which other work on the machine disturbs less than the clock. Beside each: the best objective found, and
+how many starts came within a millionth of our optimum. Then the exponent of the frontier by the other two
+approaches. With ``--numeric`` also BFGS without our gradient; with ``--coverage N`` synthetic runs of a known
+law, N times, and how often the 90 % intervals of approach 3 (bootstrap of 200) and of approach 2 hold the truth.
 
     OMP_NUM_THREADS=1 python benchmarks/scaling_fits.py [--starts 300] [--draws 1000] [--numeric] [--coverage 200]
 """
@@ -14,6 +15,7 @@ how often the 90 % intervals of approach 3 (bootstrap of 200) and of approach 2 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 import warnings
 from pathlib import Path
@@ -23,12 +25,17 @@ from scipy.optimize import minimize
 
 from understudy.economics.scaling.bootstrap import LawDraws, bootstrap_fit
 from understudy.economics.scaling.constants import scaling_law
+from understudy.economics.scaling.envelope import fit_envelope
 from understudy.economics.scaling.identify import fit_warnings, jacobian_condition
 from understudy.economics.scaling.isoflop import fit_isoflops
 from understudy.economics.scaling.parametric import draw_starts, fit_parametric, huber_objective
+from understudy.economics.scaling.power import fit_power_law
 from understudy.economics.scaling.runs import TrainingRuns, read_runs
 
-POINTS = Path(__file__).resolve().parents[2] / "shared/data/scaling/chinchilla_svg_extracted_epoch.csv"
+DATA = Path(__file__).resolve().parents[2] / "shared/data/scaling"
+POINTS, PAIRS = DATA / "chinchilla_svg_extracted_epoch.csv", DATA / "porian_optimal_pairs.csv"
+BUDGETS = [6e18, 1e19, 3e19, 6e19, 1e20, 3e20, 6e20, 1e21, 3e21]
+"""Of the IsoFLOP curves: Hoffmann et al. 2022, section 3.2."""
 CHINCHILLA_FLOPS = 5.76e23
 SAME = 1e-6
 
@@ -57,6 +64,24 @@ def loop(
         warnings.simplefilter("ignore")
         ends = [minimize(objective, start, jac=has_gradient, method=method).fun for start in starts]
     return np.array(ends) / scale
+
+
+def frontiers(runs: TrainingRuns) -> None:
+    """The exponent of N_opt by approaches 1 and 2 on the same points, and from Porian's optimal pairs."""
+    print("\nexponent of N_opt ~ C**a")
+    found = {
+        "approach 1, best of 20 bins": fit_envelope(runs).parameters_law.exponent,
+        "approach 2, parabolas": fit_isoflops(runs, budgets=BUDGETS, tolerance=0.2).parameters_law.exponent,
+    }
+    if PAIRS.exists():
+        with PAIRS.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["n"]]
+        for setting in dict.fromkeys(row["setting"] for row in rows):
+            part = [row for row in rows if row["setting"] == setting]
+            flops, sizes, stds = ([float(row[name]) for row in part] for name in ("flops", "n", "n_star_std"))
+            found[f"Porian {setting}"] = fit_power_law(flops, sizes, log_std=stds).exponent
+    for name, figure in found.items():
+        print(f"{name:40} {figure.value:.3f}  90% {figure.lower:.3f} to {figure.upper:.3f}")
 
 
 def coverage(n_repeats: int) -> None:
@@ -157,6 +182,8 @@ def main() -> None:
     clock_s, cpu_s = now() - began
     print(f"\n{args.draws} bootstrap fits: {clock_s:.2f} s by the clock, {cpu_s:.2f} s of CPU")
     show(draws)
+    if POINTS.exists():
+        frontiers(fit.runs)
     if args.coverage:
         coverage(args.coverage)
 
