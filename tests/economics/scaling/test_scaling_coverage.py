@@ -53,8 +53,8 @@ def too_rare(counts, n):
 
 
 def test_intervals_of_approach_3_hold_the_truth_and_narrower_ones_do_not():
-    n = 30
-    hits = parametric_hits(n, 6, 0.01, 80, shrinks=(1.0, 1 / 3))
+    n = 24
+    hits = parametric_hits(n, 6, 0.01, 60, shrinks=(1.0, 1 / 3))
     assert too_rare(hits[1.0], n) == {}
     # Intervals of a third of the width are found out, so the test can fail.
     assert set(too_rare(hits[1 / 3], n)) == set(hits[1.0])
