@@ -55,7 +55,8 @@ class LawDraws:
     @property
     def laws(self) -> list[ScalingLaw]:
         """The draws that are laws."""
-        return [ScalingLaw(*row) for row in self.draws.tolist() if row[0] == row[0]]
+        is_law = np.isfinite(self.draws).all(axis=1)
+        return [ScalingLaw(*row) for row in self.draws[is_law].tolist()]
 
     def constants(self) -> dict[str, Estimate]:
         """E, A, B, alpha and beta with standard errors and intervals."""

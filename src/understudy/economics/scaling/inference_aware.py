@@ -164,24 +164,8 @@ def inference_optimum(
         raise ConfigError(
             "no model reaches this loss", given=f"{loss:.4g}", todo=f"ask for more than E = {law.e:.4g}"
         )
-    gap, weighted = loss - law.e, inference_weight * inference_tokens
-
-    def slope(log_size: float) -> float:
-        """Sign of d(total)/d(log N): see below for the derivation."""
-        size_term = law.a * math.exp(-law.alpha * log_size)
-        data_term = gap - size_term
-        if data_term <= 0:
-            return -1.0
-        tokens: float = (law.b / data_term) ** (1 / law.beta)
-        # d(6 N D + 2 N w) / d(log N) = N (6 D + 2 w + 6 dD/dlogN), dD/dlogN = -D alpha s / (beta d)
-        return (
-            TRAINING_FLOP * tokens * (1 - law.alpha * size_term / (law.beta * data_term))
-            + INFERENCE_FLOP * weighted
-        )
-
-    # It rises from minus infinity at the smallest size that can reach the loss to 2 w at the reference.
-    smallest = math.log(law.a / gap) / law.alpha
-    log_size = _root(slope, smallest, math.log(reference.parameters)) if weighted > 0 else None
+    weighted = inference_weight * inference_tokens
+    log_size = _cheapest_log_size(law, loss, weighted, reference) if weighted > 0 else None
     parameters = reference.parameters if log_size is None else math.exp(log_size)
     tokens = law.tokens_for_loss(parameters, loss).value
     assert tokens is not None
@@ -191,6 +175,24 @@ def inference_optimum(
         training + inference_weight * inference, reference,
         reference.training_flops + INFERENCE_FLOP * reference.parameters * weighted,
     )  # fmt: skip
+
+
+def _cheapest_log_size(law: ScalingLaw, loss: float, inference_tokens: float, reference: Allocation) -> float:
+    """Log of the N at which ``6 N D(N) + 2 N inference_tokens`` is least, D(N) reaching `loss`."""
+    gap = loss - law.e
+
+    def slope(log_size: float) -> float:
+        """The derivative by log N, over N: 6 D + 2 w + 6 dD/dlogN with dD/dlogN = -D alpha s / (beta d)."""
+        size_term = law.a * math.exp(-law.alpha * log_size)
+        data_term = gap - size_term
+        if data_term <= 0:
+            return -1.0
+        tokens: float = (law.b / data_term) ** (1 / law.beta)
+        change = 1 - law.alpha * size_term / (law.beta * data_term)
+        return TRAINING_FLOP * tokens * change + INFERENCE_FLOP * inference_tokens
+
+    # It rises from minus infinity at the smallest size that can reach the loss to 2 w at the reference.
+    return _root(slope, math.log(law.a / gap) / law.alpha, math.log(reference.parameters))
 
 
 def total_budget_optimum(law: ScalingLaw, total_flops: float, inference_tokens: float) -> Allocation:

@@ -86,14 +86,7 @@ def minimise_many(
         at = np.flatnonzero(is_open)
         if not at.size:
             break
-        direction = -np.einsum("ijk,ik->ij", inverse[at], gradient[at])
-        slope = np.einsum("ij,ij->i", direction, gradient[at])
-        is_uphill = ~(slope < 0)
-        if is_uphill.any():  # rounding has spoiled the inverse: start it anew
-            lost = at[is_uphill]
-            inverse[lost], is_first[lost] = np.eye(k), True
-            direction[is_uphill] = -gradient[lost]
-            slope[is_uphill] = -np.square(gradient[lost]).sum(axis=1)
+        direction, slope = _downhill(inverse, is_first, gradient, at)
         moved, new_value, new_gradient = _search(objective, x[at], value[at], direction, slope, at)
         step = moved - x[at]
         change = new_gradient - gradient[at]
@@ -105,6 +98,21 @@ def minimise_many(
         is_open[at] = has_moved
         steps += 1
     return Minima(x, value, np.abs(gradient).max(axis=1), steps)
+
+
+def _downhill(
+    inverse: FloatArray, is_first: npt.NDArray[np.bool_], gradient: FloatArray, at: IndexArray
+) -> tuple[FloatArray, FloatArray]:
+    """Directions of the rows `at` and the slopes along them; a row whose inverse is spoilt starts anew."""
+    direction = -np.einsum("ijk,ik->ij", inverse[at], gradient[at])
+    slope = np.einsum("ij,ij->i", direction, gradient[at])
+    is_uphill = ~(slope < 0)
+    if is_uphill.any():
+        lost = at[is_uphill]
+        inverse[lost], is_first[lost] = np.eye(inverse.shape[1]), True
+        direction[is_uphill] = -gradient[lost]
+        slope[is_uphill] = -np.square(gradient[lost]).sum(axis=1)
+    return direction, slope
 
 
 def _search(

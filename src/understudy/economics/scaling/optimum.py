@@ -160,20 +160,11 @@ def plan_training(
     answer, question = _questions(name, value, served)
     found = answer(law.law)
     drawn = None if law.draws is None else _answers(answer, law.draws)
-    warnings = outside_range(
-        "the fit" if law.name == "fit" else law.name,
-        found.parameters,
-        found.tokens,
-        law.range_parameters,
-        law.range_tokens,
-    )
+    what = "the fit" if law.name == "fit" else law.name
+    outside = outside_range(what, found.parameters, found.tokens, law.range_parameters, law.range_tokens)
 
     def estimate(figure: Callable[[Allocation], float]) -> Estimate:
-        if drawn is None or law.draws is None:
-            why = NO_COVARIANCE if law.name != "fit" else "no bootstrap of the fit was given"
-            return Estimate(figure(found), reason=why)
-        values = np.array([np.nan if one is None else figure(one) for one in drawn], dtype=np.float64)
-        return estimate_from_draws(figure(found), values, law.draws.confidence)
+        return _estimate(law, found, drawn, figure)
 
     return TrainingPlan(
         question, law.name, law.source,
@@ -182,8 +173,22 @@ def plan_training(
         inference_tokens,
         None if inference_tokens is None
         else estimate(lambda at: INFERENCE_FLOP * at.parameters * served),
-        warnings + law.warnings,
+        outside + law.warnings,
     )  # fmt: skip
+
+
+def _estimate(
+    law: PlanLaw,
+    found: Allocation,
+    drawn: list[Allocation | None] | None,
+    figure: Callable[[Allocation], float],
+) -> Estimate:
+    """A figure of the plan with its interval, or why there is none."""
+    if drawn is None or law.draws is None:
+        why = NO_COVARIANCE if law.name != "fit" else "no bootstrap of the fit was given"
+        return Estimate(figure(found), reason=why)
+    values = np.array([np.nan if one is None else figure(one) for one in drawn], dtype=np.float64)
+    return estimate_from_draws(figure(found), values, law.draws.confidence)
 
 
 def _the_question(given: dict[str, float | None], inference_tokens: float | None) -> tuple[str, float]:

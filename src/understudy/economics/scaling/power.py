@@ -96,17 +96,7 @@ def fit_power_law(
     """
     if not 0 < confidence < 1:
         raise ConfigError("confidence must be above 0 and below 1", given=repr(confidence))
-    columns = [np.asarray(column, dtype=np.float64) for column in (flops, values)]
-    columns.append(np.ones_like(columns[0]) if log_std is None else np.asarray(log_std, dtype=np.float64))
-    for name, column in zip(("flops", "values", "log_std"), columns, strict=True):
-        if column.shape != columns[0].shape or column.ndim != 1:
-            raise DataError(f"{name} of a power law must be one column like flops", given=f"{column.shape}")
-        if not (np.isfinite(column) & (column > 0)).all():
-            raise DataError(f"{name} of a power law must be finite and above 0")
-    if len(columns[0]) < _FEWEST_POINTS:
-        raise DataError(f"a power law needs at least {_FEWEST_POINTS} points", given=f"{len(columns[0])}")
-    x, y, weight = np.log(columns[0]), np.log(columns[1]), columns[2] ** -2
-    weight = weight / weight.mean()
+    x, y, weight = _log_columns(flops, values, log_std)
     centre, level = (float(np.average(column, weights=weight)) for column in (x, y))
     spread = float((weight * (x - centre) ** 2).sum())
     if spread <= 1e-12 * len(x):
@@ -125,6 +115,23 @@ def fit_power_law(
         centre,
         (variance / float(weight.sum()), variance / spread),
     )
+
+
+def _log_columns(
+    flops: npt.ArrayLike, values: npt.ArrayLike, log_std: npt.ArrayLike | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log FLOP, log values and weights of mean 1, after checks."""
+    columns = [np.asarray(column, dtype=np.float64) for column in (flops, values)]
+    columns.append(np.ones_like(columns[0]) if log_std is None else np.asarray(log_std, dtype=np.float64))
+    for name, column in zip(("flops", "values", "log_std"), columns, strict=True):
+        if column.shape != columns[0].shape or column.ndim != 1:
+            raise DataError(f"{name} of a power law must be one column like flops", given=f"{column.shape}")
+        if not (np.isfinite(column) & (column > 0)).all():
+            raise DataError(f"{name} of a power law must be finite and above 0")
+    if len(columns[0]) < _FEWEST_POINTS:
+        raise DataError(f"a power law needs at least {_FEWEST_POINTS} points", given=f"{len(columns[0])}")
+    weight = columns[2] ** -2
+    return np.log(columns[0]), np.log(columns[1]), np.asarray(weight / weight.mean(), dtype=np.float64)
 
 
 def _t_quantile(confidence: float, freedom: int) -> float:
