@@ -9,7 +9,9 @@ from understudy.errors import DataError
 
 
 def columns(points):
-    return tuple(np.array([getattr(one, name) for one in points]) for name in ("n_parameters", "n_tokens", "loss"))
+    return tuple(
+        np.array([getattr(one, name) for one in points]) for name in ("n_parameters", "n_tokens", "loss")
+    )
 
 
 def test_it_finds_the_law_of_a_clean_family():
