@@ -3,7 +3,8 @@
 Draws are of residuals: the fitted family with its errors dealt out anew, each model's error of loss and of score
 together, widened for the parameters spent and, draw by draw, for not knowing the scatter itself (as Student's t
 is wider than the normal); both stages are fitted again on each. In simulated families this came closest to its
-level; drawing whole models was up to twice as wide, since a ladder loses its end in a third of such draws.
+level; drawing whole models was two to three times as wide beyond the family, whose largest models a third of such
+draws lose.
 """
 
 from __future__ import annotations

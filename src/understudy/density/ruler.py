@@ -179,8 +179,12 @@ def save_ruler(ruler: Ruler, path: str | Path) -> None:
     ConfigError
         If the file cannot be written.
     """
+    found = ruler.to_dict()
+    # One draw a line, so that the head can be read.
+    draws = ",\n".join(f"  {json.dumps(row)}" for row in found.pop("draws"))
+    text = json.dumps(found, indent=1).removesuffix("\n}") + f',\n "draws": [\n{draws}\n ]\n}}\n'
     try:
-        Path(path).write_text(json.dumps(ruler.to_dict(), indent=1) + "\n", encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             "the ruler cannot be written", given=f"{path}: {error.__class__.__name__}"
