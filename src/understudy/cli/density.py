@@ -27,9 +27,9 @@ _COMMANDS = {
 
 @click.group("density", cls=LazyGroup, commands_at=_COMMANDS)
 def density_group() -> None:
-    r"""Measure how much ability a parameter carries, against a reference family.
+    """Measure how much ability a parameter carries, against a reference family.
 
     \b
     Example:
-      understudy density fit-ruler ladder.csv --out ruler.json
+      understudy density fit-ruler examples/density/family.csv --loss bpb --score accuracy --chance 0.25 --out ruler.json
     """
