@@ -39,6 +39,8 @@ _SHARES = (0.0, 0.3, 0.7)
 """Starts: the irreducible part as a share of the least loss."""
 _STEPS, _STEPS_NEAR = (60, 60, 200), (30, 30, 60)
 """At most, per width of Huber's delta. Draws get fewer: measured, their objective is then 0.1 % above the best."""
+_LEAST_APART = 0.1
+"""Least spread of log tokens at a given size: a ladder of a constant 20 tokens per parameter has none."""
 _BOUNDS = (0.02, 2.0)
 """Of both exponents: published ones are .05 to .6."""
 
@@ -260,12 +262,25 @@ def _check_design(n: FloatArray, d: FloatArray, n_fitted: int) -> None:
         raise DataError(
             f"a loss law with {n_fitted} parameters needs at least as many points", given=f"{len(n)} points"
         )
+    fault = _design_fault(n, d)
+    if fault is not None:
+        raise DataError(
+            fault,
+            given=f"{len(n)} models, {(d / n).min():.3g} to {(d / n).max():.3g} tokens per parameter",
+            todo="add models that differ, or take a published loss law (--law)",
+        )
+
+
+def _design_fault(n: FloatArray, d: FloatArray) -> str | None:
+    """Why these sizes and token counts cannot tell two terms apart; ``None`` where they can."""
     for values, name in ((n, "sizes"), (d, "token counts")):
         if len(np.unique(values)) < 2:
-            raise DataError(
-                f"all {name} are equal, so their effect on the loss cannot be told",
-                todo="add models that differ, or take a published loss law (--law)",
-            )
+            return f"all {name} are equal, so their effect on the loss cannot be told"
+    x, y = np.log(n) - np.log(n).mean(), np.log(d) - np.log(d).mean()
+    apart = y - x * float((x * y).sum() / (x * x).sum())
+    if float(np.sqrt(np.mean(apart**2))) < _LEAST_APART:
+        return "sizes and token counts rise together, so their effects on the loss cannot be told apart"
+    return None
 
 
 def compare_laws(
@@ -297,7 +312,7 @@ def _held_out(
 ) -> float | None:
     is_kept = n < n.max()
     k = 5 if has_irreducible else 4
-    if is_kept.sum() < k + 1 or len(np.unique(n[is_kept])) < 2 or len(np.unique(d[is_kept])) < 2:
+    if is_kept.sum() < k + 1 or _design_fault(n[is_kept], d[is_kept]) is not None:
         return None
     law = fit_law(n[is_kept], d[is_kept], loss[is_kept], has_irreducible=has_irreducible, delta=delta)
     errors = _log_errors(law, n[~is_kept], d[~is_kept], loss[~is_kept])
