@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from families import family
 
-from understudy.density.ruler import Ruler, fit_ruler
+from understudy.density.fit import fit_ruler
+from understudy.density.ruler import Ruler
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,9 @@ def exact_ruler() -> Ruler:
 @pytest.fixture(scope="session")
 def noisy_ruler() -> Ruler:
     """Fitted on one noisy family, with draws."""
-    return fit_ruler(family(np.random.default_rng(3)), chance=0.25, irreducible=True, n_draws=60, name="invented")
+    return fit_ruler(
+        family(np.random.default_rng(3)), chance=0.25, irreducible=True, n_draws=60, name="invented"
+    )
 
 
 @pytest.fixture(scope="session")

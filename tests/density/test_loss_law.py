@@ -9,7 +9,9 @@ from understudy.errors import DataError
 
 
 def columns(points):
-    return tuple(np.array([getattr(one, name) for one in points]) for name in ("n_parameters", "n_tokens", "loss"))
+    return tuple(
+        np.array([getattr(one, name) for one in points]) for name in ("n_parameters", "n_tokens", "loss")
+    )
 
 
 def test_it_finds_the_law_of_a_clean_family():
@@ -73,6 +75,7 @@ def test_too_few_models_give_no_evidence_but_a_fit():
         ([1e8, 2e8, 3e8], [1e9, 2e9, 3e9], "at least as many points"),
         ([1e8] * 6, [1e9, 2e9, 3e9, 4e9, 5e9, 6e9], "all sizes are equal"),
         ([1e8, 2e8, 3e8, 4e8, 5e8, 6e8], [1e12] * 6, "all token counts are equal"),
+        ([1e8, 2e8, 3e8, 4e8, 5e8, 6e8], [2e9, 4e9, 6e9, 8e9, 1e10, 1.2e10], "rise together"),
     ],
 )
 def test_a_design_that_cannot_tell_is_refused(n, d, words):

@@ -30,7 +30,7 @@ def test_a_better_score_is_never_a_smaller_size(noisy_ruler, score, more):
 def test_a_fixed_reference_credits_training_longer_than_it():
     from families import family
 
-    from understudy.density.ruler import fit_ruler
+    from understudy.density.fit import fit_ruler
 
     ruler = fit_ruler(family(), chance=0.25, irreducible=True, n_draws=0)
     score = ruler.predict_score(7e9, 4e12)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from understudy.density.family import read_family
+from understudy.density.fit import fit_ruler
+from understudy.density.loss_law import named_law
 from understudy.density.measure import measure
 from understudy.density.release_dates import release_of
-from understudy.density.ruler import Ruler, fit_ruler, named_law
+from understudy.density.ruler import Ruler
 from understudy.density.table import read_densities
 from understudy.density.trend import fit_trend
 
@@ -28,7 +30,8 @@ def ladder_ruler(shared_scaling: Path) -> Ruler:
         shared_scaling / "olmo_ladder_final_points.csv",
         loss_column="bpb_mmlu",
         score_column="acc_mmlu",
-        keep=[("model", size) for size in ("190M", "370M", "760M", "1B")] + [("mult", at) for at in "1 2 5 10".split()],
+        keep=[("model", size) for size in ("190M", "370M", "760M", "1B")]
+        + [("mult", at) for at in "1 2 5 10".split()],
     )
     assert len(points) == 16
     return fit_ruler(points, chance=0.25, score_name="MMLU", name="OLMo ladder", n_draws=100)

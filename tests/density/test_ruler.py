@@ -5,9 +5,10 @@ import pytest
 from families import LAW, SIGMOID, family
 
 from understudy.density.family import FamilyPoint, read_family
-from understudy.density.loss_law import LAWS
+from understudy.density.fit import fit_ruler
+from understudy.density.loss_law import LAWS, named_law
 from understudy.density.measure import effective_draws
-from understudy.density.ruler import FORMAT_VERSION, Ruler, fit_ruler, load_ruler, named_law, save_ruler
+from understudy.density.ruler import FORMAT_VERSION, Ruler, load_ruler, save_ruler
 from understudy.errors import ConfigError, DataError
 
 TRUTHS = ((5e8, 5e10), (1e9, 5e10), (3e9, 1e11))
@@ -38,7 +39,9 @@ def test_intervals_hold_the_truth_in_many_invented_families():
 
 
 def test_a_clean_family_gives_itself(exact_ruler):
-    assert exact_ruler.predict_score(7e9, 2e12) == pytest.approx(SIGMOID.score(LAW.loss(7e9, 2e12)), abs=0.005)
+    assert exact_ruler.predict_score(7e9, 2e12) == pytest.approx(
+        SIGMOID.score(LAW.loss(7e9, 2e12)), abs=0.005
+    )
     assert exact_ruler.rms_log_loss < 1e-4
     assert exact_ruler.rms_score < 1e-3
     assert exact_ruler.size_range == (190e6, 1.3e9)

@@ -31,7 +31,8 @@ def test_it_is_no_worse_than_scipy():
         return p[0] + (1 - p[0]) / (1 + np.exp(p[1] * (LOSSES - p[2]))) - scores
 
     best = min(
-        optimize.least_squares(errors, [0.25, k, 0.6], bounds=([0.2, 0.1, -3], [0.9, 60, 3])).cost for k in (2, 8)
+        optimize.least_squares(errors, [0.25, k, 0.6], bounds=([0.2, 0.1, -3], [0.9, 60, 3])).cost
+        for k in (2, 8)
     )
     found = fit_sigmoid(LOSSES, scores, chance=0.2)
     ours = 0.5 * sum((found.score(loss) - score) ** 2 for loss, score in zip(LOSSES, scores, strict=True))
@@ -47,7 +48,9 @@ def test_the_lower_end_is_never_below_chance():
 def test_both_free_ends_stay_within_bounds():
     rng = np.random.default_rng(4)
     for _ in range(20):
-        found = fit_sigmoid(LOSSES, np.clip(SCORES + 0.1 * rng.normal(size=20), 0, 1), chance=0.25, upper=None)
+        found = fit_sigmoid(
+            LOSSES, np.clip(SCORES + 0.1 * rng.normal(size=20), 0, 1), chance=0.25, upper=None
+        )
         assert 0.25 <= found.lower <= found.upper <= 1
 
 
@@ -74,7 +77,8 @@ def test_too_few_points_are_refused():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"chance": 1.0}, {"chance": -0.1}, {"lower": 1.2}, {"upper": 0.2, "chance": 0.25}, {"upper": 1.5}]
+    "setting",
+    [{"chance": 1.0}, {"chance": -0.1}, {"lower": 1.2}, {"upper": 0.2, "chance": 0.25}, {"upper": 1.5}],
 )
 def test_ends_that_are_no_shares_are_refused(setting):
     with pytest.raises(ConfigError):

@@ -50,7 +50,11 @@ def test_a_rung_on_the_ladders_own_line_has_density_1():
                 "size_bytes": 1e6 * 4**at,
                 "curve": {
                     "points": [
-                        {"n_calls": n, "n_eval": 10**7, "n_errors": round(10**7 * 0.4 / 2**at * (n / 1000) ** -0.4)}
+                        {
+                            "n_calls": n,
+                            "n_eval": 10**7,
+                            "n_errors": round(10**7 * 0.4 / 2**at * (n / 1000) ** -0.4),
+                        }
                         for n in (1000, 2000, 4000)
                     ]
                 },

@@ -163,11 +163,12 @@ def test_epochs_table_gives_5_and_a_half_months_of_compute():
     compute = leading_run_trend(path, column=FLOP_COLUMN)
     assert compute.doubling_days / DAYS_PER_MONTH == pytest.approx(5.5, abs=0.2)
     subsets = [
-        leading_run_trend(path, column=FLOP_COLUMN, subset=subset, since=date(year, 1, 1)).doubling_days / DAYS_PER_MONTH
+        leading_run_trend(path, column=FLOP_COLUMN, subset=subset, since=date(year, 1, 1)).doubling_days
+        / DAYS_PER_MONTH
         for subset in ("all", "frontier", "language")
         for year in (2010, 2015, 2018)
     ]
-    assert min(subsets) == pytest.approx(3.9, abs=0.4)  # the choice of subset moves it from about 4 to about 6
-    assert max(subsets) == pytest.approx(5.9, abs=0.4)
+    assert min(subsets) == pytest.approx(4.1, abs=0.1)
+    assert max(subsets) == pytest.approx(5.7, abs=0.1)
     # Cost is another column and another pace.
     assert 6 <= leading_run_trend(path).doubling_days / DAYS_PER_MONTH <= 10

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from understudy.economics.trends import NAMED_TRENDS, fit_exponential
 from understudy.errors import ConfigError, DataError
+from understudy.planning.ability_pairs import ABILITY_PAIRS
 from understudy.planning.forecast import (
-    ABILITY_PAIRS,
     Doubling,
     Range,
     cost_reaches,
@@ -24,7 +24,9 @@ HUNDRED = Doubling(Range.fixed(100.0))
 
 def test_a_year_takes_750b_to_under_60b():
     assert size_after(750e9, 365, 100) == pytest.approx(59.8e9, rel=0.002)
-    assert size_after(1.0, 365, 100) == pytest.approx(1 / 12, rel=0.06)  # and its training compute, data held fixed
+    assert size_after(1.0, 365, 100) == pytest.approx(
+        1 / 12, rel=0.06
+    )  # and its training compute, data held fixed
 
 
 @given(st.floats(0.1, 8))

@@ -31,5 +31,5 @@ def density_group() -> None:
 
     \b
     Example:
-      understudy density fit-ruler ladder.csv --out ruler.json
+      understudy density fit-ruler examples/density/family.csv --loss bpb --score accuracy --chance 0.25 --out ruler.json
     """

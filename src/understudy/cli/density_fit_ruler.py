@@ -27,10 +27,14 @@ Example:
 @click.option("--loss", "loss_column", metavar="COLUMN", help="Loss, or bits per byte of right answers.")
 @click.option("--score", "score_column", metavar="COLUMN", help="Share right, from 0 to 1.")
 @click.option("--params", "n_column", default="N", show_default=True, metavar="COLUMN", help="Parameters.")
-@click.option("--tokens", "d_column", default="D", show_default=True, metavar="COLUMN", help="Tokens trained on.")
+@click.option(
+    "--tokens", "d_column", default="D", show_default=True, metavar="COLUMN", help="Tokens trained on."
+)
 @click.option("--params-unit", type=float, default=1.0, help="1e9 where sizes are in billions.")
 @click.option("--tokens-unit", type=float, default=1.0, help="1e12 where tokens are in trillions.")
-@click.option("--where", multiple=True, metavar="COLUMN=TEXT", help="Only rows with this cell; may be repeated.")
+@click.option(
+    "--where", multiple=True, metavar="COLUMN=TEXT", help="Only rows with this cell; may be repeated."
+)
 @click.option("--chance", type=float, default=0.0, show_default=True, help="Score of guessing.")
 @click.option("--lower", default="fit", show_default=True, help="Lower end of the sigmoid: a share, or fit.")
 @click.option("--upper", default="1", show_default=True, help="Upper end of the sigmoid: a share, or fit.")
@@ -77,7 +81,9 @@ def fit_ruler_command(
     """
     from understudy.cli.density_view import write_chart
     from understudy.density.family import read_family
-    from understudy.density.ruler import fit_ruler, named_law, save_ruler
+    from understudy.density.fit import fit_ruler
+    from understudy.density.loss_law import named_law
+    from understudy.density.ruler import save_ruler
     from understudy.errors import ConfigError
 
     if (loss_column is None) == (law_name is None):
@@ -144,18 +150,22 @@ def _end(option: str, text: str) -> float | None:
 
 def _show(ruler: Ruler, points: list[FamilyPoint], out: str) -> None:
     from understudy.cli.density_view import console, print_table, size_text
-    from understudy.density.measure import measure
 
     low, high = (size_text(one) for one in ruler.size_range)
     first, last = (size_text(one) for one in ruler.token_range)
     law = ruler.law
     rows = [
-        ("family", f"{ruler.name}: {ruler.n_points} models, {low} to {high} parameters, {first} to {last} tokens"),
+        (
+            "family",
+            f"{ruler.name}: {ruler.n_points} models, {low} to {high} parameters, {first} to {last} tokens",
+        ),
         ("loss law", f"{law.a:.4g} / N^{law.alpha:.4f} + {law.b:.4g} / D^{law.beta:.4f} + {law.e:.4g}"),
         ("", ruler.law_choice),
     ]
     for one in ruler.evidence:
-        held = "unknown" if one.held_out_rms_log_error is None else f"{100 * one.held_out_rms_log_error:.2f} %"
+        held = (
+            "unknown" if one.held_out_rms_log_error is None else f"{100 * one.held_out_rms_log_error:.2f} %"
+        )
         aicc = "unknown" if one.aicc is None else f"{one.aicc:.1f}"
         words = f"error {100 * one.rms_log_error:.2f} %, on largest held out {held}, AICc {aicc}"
         rows.append(("  with E" if one.has_irreducible else "  without E", words))
@@ -168,23 +178,25 @@ def _show(ruler: Ruler, points: list[FamilyPoint], out: str) -> None:
             )
         )
         rows.append(("", f"the family lies within {ruler.rms_score or 0:.4f} of it (root mean square)"))
-        own = [
-            measure(ruler, n_parameters=one.n_parameters, n_tokens=one.n_tokens, score=one.score).own
-            for one in points
-            if one.score is not None
-        ]
-        known = sorted(one.rho for one in own if one is not None and one.rho is not None)
-        if known:
-            rows.append(
-                (
-                    "self-check",
-                    f"the family's own models measure {known[0]:.2f} to {known[-1]:.2f}, "
-                    f"median {known[len(known) // 2]:.2f} (1 is right)",
-                )
-            )
+        rows += _self_check(ruler, points)
     rows.append(("draws", f"{len(ruler.draws)}, both stages together"))
     print_table(rows)
     console().print(f"\nruler  {out}", markup=False)
+
+
+def _self_check(ruler: Ruler, points: list[FamilyPoint]) -> list[tuple[str, str]]:
+    """What the family's own models measure: how far one model of one recipe strays from 1."""
+    from understudy.density.measure import measure
+
+    own = [
+        measure(ruler, n_parameters=one.n_parameters, n_tokens=one.n_tokens, score=one.score).own
+        for one in points
+        if one.score is not None
+    ]
+    known = sorted(one.rho for one in own if one is not None and one.rho is not None)
+    if not known:
+        return []
+    return [("self-check", f"the family's own models measure {known[0]:.2f} to {known[-1]:.2f} (1 is right)")]
 
 
 def _chart(ruler: Ruler, points: list[FamilyPoint]) -> Chart:
@@ -200,7 +212,9 @@ def _chart(ruler: Ruler, points: list[FamilyPoint]) -> Chart:
         dots = Series("family", [x for x, _ in known], [y for _, y in known], kind="points")
         title = f"Loss against size of {ruler.name}; the line is for {tokens:.3g} tokens"
         return Chart(title, Axis("parameters", is_log=True), Axis(ruler.loss_name), [line, dots])
-    losses = [ruler.predict_loss(one.n_parameters, one.n_tokens) if one.loss is None else one.loss for one in points]
+    losses = [
+        ruler.predict_loss(one.n_parameters, one.n_tokens) if one.loss is None else one.loss for one in points
+    ]
     reach = np.linspace(min(losses) - 0.5 * np.ptp(losses), max(losses), 80).tolist()
     curve = Series("ruler", reach, [ruler.sigmoid.score(one) for one in reach], colour="accent")
     known = [(loss, one.score) for loss, one in zip(losses, points, strict=True) if one.score is not None]

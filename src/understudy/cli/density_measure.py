@@ -111,7 +111,14 @@ def _row(one: EffectiveSize, which: str) -> list[str]:
 
     ends = between(one.n_effective_lower, one.n_effective_upper, size_text)
     rho = "unknown" if one.rho is None else f"{one.rho:.3g}"
-    return [size_text(one.n_tokens), which, size_text(one.n_effective), ends, rho, between(one.rho_lower, one.rho_upper)]
+    return [
+        size_text(one.n_tokens),
+        which,
+        size_text(one.n_effective),
+        ends,
+        rho,
+        between(one.rho_lower, one.rho_upper),
+    ]
 
 
 def _active(one: EffectiveSize) -> list[str]:

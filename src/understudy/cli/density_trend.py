@@ -29,12 +29,16 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.command("trend", epilog=_EXAMPLE)
 @click.argument("table", metavar="CSV")
 @click.option("--ruler", "ruler_path", metavar="RULER", help="Measures the scores of the table.")
-@click.option("--score", "score_column", metavar="COLUMN", help="Share right, asked as the ruler's family was.")
+@click.option(
+    "--score", "score_column", metavar="COLUMN", help="Share right, asked as the ruler's family was."
+)
 @click.option("--rho", "rho_column", metavar="COLUMN", help="Densities measured before, instead of a ruler.")
 @click.option("--params", "n_column", default="N", show_default=True, metavar="COLUMN", help="Parameters.")
 @click.option("--params-unit", type=float, default=1.0, help="1e9 where sizes are in billions.")
 @click.option("--model", "name_column", default="model", show_default=True, metavar="COLUMN", help="Names.")
-@click.option("--date", "date_column", metavar="COLUMN", help="Release (YYYY-MM-DD); else by name, where known.")
+@click.option(
+    "--date", "date_column", metavar="COLUMN", help="Release (YYYY-MM-DD); else by name, where known."
+)
 @click.option("--family-column", metavar="COLUMN", help="For --family and --without.")
 @click.option("--family", "families", multiple=True, help="Only this family; may be repeated.")
 @click.option("--without", multiple=True, help="Not this family; may be repeated.")
@@ -42,7 +46,9 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--min-params", type=float, help="Only models from this size.")
 @click.option("--near-ends", is_flag=True, help="Keep models too near guessing or a perfect score.")
 @click.option("--reference-tokens", type=float, default=1e12, show_default=True, help="Of the reference.")
-@click.option("--break", "break_day", type=_DAY, default="2022-11-30", show_default=True, help="Where to part.")
+@click.option(
+    "--break", "break_day", type=_DAY, default="2022-11-30", show_default=True, help="Where to part."
+)
 @click.option("--confidence", type=float, default=0.9, show_default=True, help="Of the intervals.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--plot", metavar="FILE.svg", help="Draw density against time.")
@@ -124,7 +130,9 @@ def _show(found: DensityTrend, ruler: Ruler | None) -> None:
             label = f"{name} {found.break_day.isoformat()}"
             rows.append(_row(label, part) if part is not None else [label, "unknown", "", "", "", ""])
     out = console()
-    print_table(rows, heads=["records", "doubles in", f"({100 * found.fit.confidence:g} %)", "A per day", "R2", "n"])
+    print_table(
+        rows, heads=["records", "doubles in", f"({100 * found.fit.confidence:g} %)", "A per day", "R2", "n"]
+    )
     out.print(f"models   {found.fit.chosen}; {found.fit.n_used} set a record", markup=False)
     if ruler is not None:
         out.print(f"ruler    {ruler.name}, {ruler.score_name}; loss law {ruler.law_choice}", markup=False)
@@ -138,14 +146,19 @@ def _show(found: DensityTrend, ruler: Ruler | None) -> None:
 
 def _row(name: str, fit: TrendFit) -> list[str]:
     from understudy.cli.density_view import between
-    from understudy.economics.trends import DAYS_PER_MONTH
 
-    if fit.doubling_days is None:
+    months, low, high = fit.doubling_months
+    if months is None:
         return [name, "does not move", "", "0", "", str(fit.n_used)]
-    ends = [None if one is None else one / DAYS_PER_MONTH for one in (fit.doubling_days_lower, fit.doubling_days_upper)]
     r_squared = "unknown" if fit.r_squared is None else f"{fit.r_squared:.2f}"
-    months = f"{fit.doubling_days / DAYS_PER_MONTH:.2f} months"
-    return [name, months, between(*ends, "{:.2f}".format), f"{fit.rate_per_day:.4f}", r_squared, str(fit.n_used)]
+    return [
+        name,
+        f"{months:.2f} months",
+        between(low, high, "{:.2f}".format),
+        f"{fit.rate_per_day:.4f}",
+        r_squared,
+        str(fit.n_used),
+    ]
 
 
 def _chart(found: DensityTrend, models: list[DatedDensity]) -> Chart:
@@ -165,7 +178,9 @@ def _chart(found: DensityTrend, models: list[DatedDensity]) -> Chart:
             kind="points",
             labels=[name.rpartition("/")[2] if name in records else "" for _, _, name in known],
         ),
-        Series("best", [year_of(one) for one in line], [found.fit.value_on(one) for one in line], colour="accent"),
+        Series(
+            "best", [year_of(one) for one in line], [found.fit.value_on(one) for one in line], colour="accent"
+        ),
     ]
     title = "Capability density of models by release"
     year = Axis("release", tick=month_tick)

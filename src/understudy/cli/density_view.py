@@ -31,9 +31,13 @@ def print_table(rows: Sequence[Sequence[str]], *, heads: Sequence[str] = ()) -> 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD if heads else None, show_header=bool(heads), pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        box=box.SIMPLE_HEAD if heads else None, show_header=bool(heads), pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for at in range(max(len(row) for row in rows)):
-        table.add_column(heads[at] if heads else "", justify="right" if heads and at else "left", overflow="fold")
+        table.add_column(
+            heads[at] if heads else "", justify="right" if heads and at else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)
@@ -86,5 +90,7 @@ def write_chart(chart: Chart, path: str) -> None:
         write_svg(chart, path)
     except OSError as error:
         raise ConfigError(
-            "the chart cannot be written", given=f"{path}: {error.__class__.__name__}", todo="check its folder"
+            "the chart cannot be written",
+            given=f"{path}: {error.__class__.__name__}",
+            todo="check its folder",
         ) from error

@@ -107,7 +107,9 @@ def forecast_command(
             "density_doubling_days": [density.days.low, density.days.value, density.days.high],
             "fits": fits.to_dict(),
             "half_the_size": half.to_dict(),
-            "leading_run": None if runs is None else {"trend": runs[0].to_dict(), "reaches": runs[1].to_dict()},
+            "leading_run": None
+            if runs is None
+            else {"trend": runs[0].to_dict(), "reaches": runs[1].to_dict()},
         }
         click.echo(json.dumps(found, indent=1))
         return
@@ -138,17 +140,19 @@ def _size(
     if params_range is not None or not best_density > 0:
         raise ConfigError("--params-range goes with --params, and --best-density is above 0")
     assert ruler_path is not None, "checked above"
-    found = measure(load_ruler(ruler_path), n_parameters=best_density, score=score, confidence=confidence).reference
+    # Parameters needed are effective ones over the best density, so the density stands where the size would.
+    found = measure(
+        load_ruler(ruler_path), n_parameters=best_density, score=score, confidence=confidence
+    ).reference
     if found.rho is None:
         raise DataError("the ruler reads no size from this score", given=found.reason, todo="give --params")
-    low, high = found.rho_lower or found.rho, found.rho_upper
-    if high is None:
+    if found.rho_lower is None or found.rho_upper is None:
         raise DataError(
-            "the ruler sets no upper end to the size that this score takes",
+            "the ruler gives the size that this score takes no interval, or one without an end",
             given=", ".join(found.flags) or None,
             todo="give --params with --params-range",
         )
-    return Range(found.rho, low, high)
+    return Range(found.rho, found.rho_lower, found.rho_upper)
 
 
 def _density(days: float | None, between: tuple[float, float] | None) -> Doubling:
@@ -210,14 +214,18 @@ def _show(
 
     spread = "" if size.low == size.high else f" ({between(size.low, size.high, size_text)})"
     days = density.days
-    moves = f"{days.value:g} days" + ("" if days.low == days.high else f" ({days.low:.0f} to {days.high:.0f})")
+    moves = f"{days.value:g} days" + (
+        "" if days.low == days.high else f" ({days.low:.0f} to {days.high:.0f})"
+    )
     rows = [
         ("ability", f"had by {size_text(size.value)} parameters{spread} on {on.isoformat()}"),
         ("device", f"holds {size_text(capacity)} parameters"),
         ("density", f"doubles in {moves}"),
     ]
     if device is not None:
-        rows.append(("device grows", f"doubles in {device.days.value:g} days; both in {fits.doubling_days:.1f}"))
+        rows.append(
+            ("device grows", f"doubles in {device.days.value:g} days; both in {fits.doubling_days:.1f}")
+        )
     rows.append(("fits", _when(fits, on)))
     if fits.n_doublings > 0:
         rows.append(("", f"after {fits.n_doublings:.2f} doublings, if the trend goes on"))
@@ -227,15 +235,14 @@ def _show(
 
 def _show_runs(trend: TrendFit, reached: Crossing, target_usd: float) -> None:
     from understudy.cli.density_view import between, print_table
-    from understudy.economics.trends import DAYS_PER_MONTH
     from understudy.units import format_usd
 
-    ends = [None if one is None else one / DAYS_PER_MONTH for one in (trend.doubling_days_lower, trend.doubling_days_upper)]
-    months = (trend.doubling_days or 0) / DAYS_PER_MONTH
+    months, low, high = trend.doubling_months
+    assert months is not None, "a trend that does not move was refused"
     last = max(date.fromisoformat(day) for day, _ in trend.used)
     print_table(
         [
-            ("leading run", f"cost doubles in {months:.1f} months ({between(*ends, '{:.1f}'.format)})"),
+            ("leading run", f"cost doubles in {months:.1f} months ({between(low, high, '{:.1f}'.format)})"),
             ("", trend.chosen),
             (f"{format_usd(target_usd)}", f"on the trend's line: {_when(reached, last)}"),
         ]

@@ -151,7 +151,9 @@ def compress_check(
         for name, one in (("before", before), ("after", after))
     ]
     sizes = [one.reference.n_effective for one in found]
-    reason = next((f"{one.name}: {one.reference.reason}" for one in found if one.reference.n_effective is None), None)
+    reason = next(
+        (f"{one.name}: {one.reference.reason}" for one in found if one.reference.n_effective is None), None
+    )
     draws = [
         effective_draws(
             ruler, n_tokens=n_tokens, score=one.score, loss=one.loss, n_items=n_items, seed=seed + 1 + at

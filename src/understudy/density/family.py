@@ -43,7 +43,9 @@ class FamilyPoint:
         for field in ("n_parameters", "n_tokens", "loss"):
             value = getattr(self, field)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise DataError(f"{field} of a family's model must be above 0", given=f"{self.name} {value}".strip())
+                raise DataError(
+                    f"{field} of a family's model must be above 0", given=f"{self.name} {value}".strip()
+                )
         if self.score is not None and not 0 <= self.score <= 1:
             raise DataError(
                 "a score must be a share from 0 to 1",
@@ -67,7 +69,9 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
                 for row in csv.DictReader(stream)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError("a table cannot be read", given=f"{path}: {error}", todo="give a CSV file") from error
+        raise ConfigError(
+            "a table cannot be read", given=f"{path}: {error}", todo="give a CSV file"
+        ) from error
     if not found:
         raise DataError("a table holds no rows", given=str(path))
     return found

@@ -11,16 +11,26 @@ one tokeniser; it does not know of learning rates, repeated data or mixture of e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from understudy.density.solver import FloatArray, huber_objective, minimise_huber
-from understudy.errors import DataError
+from understudy.errors import ConfigError, DataError
 
-__all__ = ["LAWS", "LawEvidence", "LossLaw", "compare_laws", "fit_law", "fit_laws"]
+__all__ = [
+    "DELTA",
+    "LAWS",
+    "LawEvidence",
+    "LossLaw",
+    "compare_laws",
+    "fit_law",
+    "fit_laws",
+    "invert_law",
+    "named_law",
+    "objective_of",
+]
 
 DELTA = 1e-3
 """Huber's delta on log loss, as Hoffmann et al. (2022) set it."""
@@ -29,6 +39,8 @@ _SHARES = (0.0, 0.3, 0.7)
 """Starts: the irreducible part as a share of the least loss."""
 _STEPS, _STEPS_NEAR = (60, 60, 200), (30, 30, 60)
 """At most, per width of Huber's delta. Draws get fewer: measured, their objective is then 0.1 % above the best."""
+_LEAST_APART = 0.1
+"""Least spread of log tokens at a given size: a ladder of a constant 20 tokens per parameter has none."""
 _BOUNDS = (0.02, 2.0)
 """Of both exponents: published ones are .05 to .6."""
 
@@ -81,6 +93,19 @@ LAWS: dict[str, tuple[LossLaw, str]] = {
     ),
 }
 """Published laws, by name, with their source. They stand in where a family's loss is not published."""
+
+
+def named_law(name: str) -> tuple[LossLaw, str]:
+    """A published law and its source.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name not in LAWS:
+        raise ConfigError("unknown loss law", given=name, todo=f"one of {', '.join(sorted(LAWS))}")
+    return LAWS[name]
 
 
 def invert_law(rows: FloatArray, losses: FloatArray, n_tokens: float) -> FloatArray:
@@ -148,15 +173,18 @@ def fit_laws(
         total = parts.sum(axis=-1, keepdims=True)
         shares = parts / total
         jacobian = np.stack(
-            [shares[..., 0], -shares[..., 0] * x, shares[..., 1], -shares[..., 1] * y, shares[..., 2]], axis=-1
+            [shares[..., 0], -shares[..., 0] * x, shares[..., 1], -shares[..., 1] * y, shares[..., 2]],
+            axis=-1,
         )
         return (top + np.log(total))[..., 0], jacobian
 
     nothing = -60.0  # exp of it is no loss at all
     least = np.array([-40.0, _BOUNDS[0], -40.0, _BOUNDS[0], nothing])
     most = np.array([40.0, _BOUNDS[1], 40.0, _BOUNDS[1], 20.0 if has_irreducible else nothing])
-    starts = _starts(losses, has_irreducible, nothing) if near is None else _starts_near(
-        near, centre_n, centre_d, has_irreducible, nothing
+    starts = (
+        _starts(losses, has_irreducible, nothing)
+        if near is None
+        else _starts_near(near, centre_n, centre_d, has_irreducible, nothing)
     )
     m, s = len(losses), len(starts)
     targets = np.repeat(log_loss, s, axis=0)
@@ -188,7 +216,9 @@ def _starts(losses: FloatArray, has_irreducible: bool, nothing: float) -> FloatA
     for share in _SHARES if has_irreducible else (0.0,):
         rest = max(middle - share * least, 1e-3 * middle) / 2
         level = math.log(share * least) if share else (math.log(1e-3 * least) if has_irreducible else nothing)
-        rows += [(math.log(rest), alpha, math.log(rest), beta, level) for alpha in _ALPHAS for beta in _ALPHAS]
+        rows += [
+            (math.log(rest), alpha, math.log(rest), beta, level) for alpha in _ALPHAS for beta in _ALPHAS
+        ]
     return np.array(rows)
 
 
@@ -204,10 +234,12 @@ def _starts_near(
             math.log(max(near.e, 1e-12)) if has_irreducible else nothing,
         ]
     )
-    shifts = np.array([[0, 0, 0, 0, 0], [0.3, 0.1, 0, 0, -0.5], [0, 0, 0.3, 0.1, -0.5], [0.0, 0.05, 0, 0.05, 0.3]])
+    shifts = np.array(
+        [[0, 0, 0, 0, 0], [0.3, 0.1, 0, 0, -0.5], [0, 0, 0.3, 0.1, -0.5], [0.0, 0.05, 0, 0.05, 0.3]]
+    )
     if not has_irreducible:
         shifts[:, 4] = 0
-    return row + shifts
+    return np.asarray(row + shifts, dtype=np.float64)
 
 
 def fit_law(
@@ -230,12 +262,25 @@ def _check_design(n: FloatArray, d: FloatArray, n_fitted: int) -> None:
         raise DataError(
             f"a loss law with {n_fitted} parameters needs at least as many points", given=f"{len(n)} points"
         )
+    fault = _design_fault(n, d)
+    if fault is not None:
+        raise DataError(
+            fault,
+            given=f"{len(n)} models, {(d / n).min():.3g} to {(d / n).max():.3g} tokens per parameter",
+            todo="add models that differ, or take a published loss law (--law)",
+        )
+
+
+def _design_fault(n: FloatArray, d: FloatArray) -> str | None:
+    """Why these sizes and token counts cannot tell two terms apart; ``None`` where they can."""
     for values, name in ((n, "sizes"), (d, "token counts")):
         if len(np.unique(values)) < 2:
-            raise DataError(
-                f"all {name} are equal, so their effect on the loss cannot be told",
-                todo="add models that differ, or take a published loss law (--law)",
-            )
+            return f"all {name} are equal, so their effect on the loss cannot be told"
+    x, y = np.log(n) - np.log(n).mean(), np.log(d) - np.log(d).mean()
+    apart = y - x * float((x * y).sum() / (x * x).sum())
+    if float(np.sqrt(np.mean(apart**2))) < _LEAST_APART:
+        return "sizes and token counts rise together, so their effects on the loss cannot be told apart"
+    return None
 
 
 def compare_laws(
@@ -246,7 +291,9 @@ def compare_laws(
     return found[0], found[1]
 
 
-def _evidence(n: FloatArray, d: FloatArray, loss: FloatArray, has_irreducible: bool, delta: float) -> LawEvidence:
+def _evidence(
+    n: FloatArray, d: FloatArray, loss: FloatArray, has_irreducible: bool, delta: float
+) -> LawEvidence:
     k = 5 if has_irreducible else 4
     errors = _log_errors(fit_law(n, d, loss, has_irreducible=has_irreducible, delta=delta), n, d, loss)
     count = len(n)
@@ -255,7 +302,9 @@ def _evidence(n: FloatArray, d: FloatArray, loss: FloatArray, has_irreducible: b
     aicc = None
     if count > scale + 1:
         aicc = count * math.log(mean_square) + 2 * scale + 2 * scale * (scale + 1) / (count - scale - 1)
-    return LawEvidence(has_irreducible, k, mean_square**0.5, aicc, _held_out(n, d, loss, has_irreducible, delta))
+    return LawEvidence(
+        has_irreducible, k, mean_square**0.5, aicc, _held_out(n, d, loss, has_irreducible, delta)
+    )
 
 
 def _held_out(
@@ -263,7 +312,7 @@ def _held_out(
 ) -> float | None:
     is_kept = n < n.max()
     k = 5 if has_irreducible else 4
-    if is_kept.sum() < k + 1 or len(np.unique(n[is_kept])) < 2 or len(np.unique(d[is_kept])) < 2:
+    if is_kept.sum() < k + 1 or _design_fault(n[is_kept], d[is_kept]) is not None:
         return None
     law = fit_law(n[is_kept], d[is_kept], loss[is_kept], has_irreducible=has_irreducible, delta=delta)
     errors = _log_errors(law, n[~is_kept], d[~is_kept], loss[~is_kept])
@@ -278,8 +327,3 @@ def _log_errors(law: LossLaw, n: FloatArray, d: FloatArray, loss: FloatArray) ->
 def objective_of(law: LossLaw, n: FloatArray, d: FloatArray, loss: FloatArray, delta: float = DELTA) -> float:
     """Huber's objective of a law on points, to compare fits."""
     return float(huber_objective(_log_errors(law, n, d, loss), delta))
-
-
-def column(values: Sequence[float]) -> FloatArray:
-    """A float column."""
-    return np.asarray(values, dtype=np.float64)

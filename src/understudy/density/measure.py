@@ -229,9 +229,20 @@ class _Setting:
         lower, upper = self._interval(n_tokens, size) if "below_chance" not in flags else (None, None)
         if self._is_extrapolated(size, n_tokens):
             flags = [*flags, "extrapolated"]
-        per = [_over(value, n_parameters) for value in (size, lower, upper)]
-        active = [None if n_active is None else _over(value, n_active) for value in (size, lower, upper)]
-        return EffectiveSize(n_tokens, size, lower, upper, *per, *active, tuple(flags), reason)
+        return EffectiveSize(
+            n_tokens=n_tokens,
+            n_effective=size,
+            n_effective_lower=lower,
+            n_effective_upper=upper,
+            rho=_over(size, n_parameters),
+            rho_lower=_over(lower, n_parameters),
+            rho_upper=_over(upper, n_parameters),
+            rho_active=_over(size, n_active),
+            rho_active_lower=_over(lower, n_active),
+            rho_active_upper=_over(upper, n_active),
+            flags=tuple(flags),
+            reason=reason,
+        )
 
     def _end_flags(self) -> tuple[list[str], str | None]:
         if self.given_loss is not None:
@@ -242,11 +253,15 @@ class _Setting:
             end = "the score of guessing" if self.score <= self.ruler.chance else "the ruler's lower end"
             return ["below_chance"], f"a score of {self.score:.3f} is not above {end}"
         if self.score >= sigmoid.upper:
-            return ["saturated"], f"a score of {self.score:.3f} is at the ruler's upper end ({sigmoid.upper:.3f})"
+            return [
+                "saturated"
+            ], f"a score of {self.score:.3f} is at the ruler's upper end ({sigmoid.upper:.3f})"
         low = max(self.ruler.chance, sigmoid.lower)
         share = (self.score - low) / (sigmoid.upper - low)
         is_near = [share < END_SHARE, share > 1 - END_SHARE]
-        return [flag for flag, is_it in zip(("near_chance", "saturated"), is_near, strict=True) if is_it], None
+        return [
+            flag for flag, is_it in zip(("near_chance", "saturated"), is_near, strict=True) if is_it
+        ], None
 
     def _interval(self, n_tokens: float, size: float | None) -> tuple[float | None, float | None]:
         draws = effective_draws(
@@ -266,12 +281,14 @@ class _Setting:
         return (low if 0 < low < math.inf else None), (high if 0 < high < math.inf else None)
 
     def _is_extrapolated(self, size: float | None, n_tokens: float) -> bool:
-        ranges = [(n_tokens, self.ruler.token_range)] + ([] if size is None else [(size, self.ruler.size_range)])
+        ranges = [(n_tokens, self.ruler.token_range)] + (
+            [] if size is None else [(size, self.ruler.size_range)]
+        )
         return any(not low / self.factor <= value <= high * self.factor for value, (low, high) in ranges)
 
 
-def _over(value: float | None, count: float) -> float | None:
-    return None if value is None else value / count
+def _over(value: float | None, count: float | None) -> float | None:
+    return None if value is None or count is None else value / count
 
 
 def _check(

@@ -155,7 +155,9 @@ def fit_sigmoids(
         rows = np.arange(m)
         centre = at[rows, index]
         width = width / 4
-        best = np.stack([bottom[rows, index], top[rows, index], steep[rows, index], middle[rows, index]], axis=1)
+        best = np.stack(
+            [bottom[rows, index], top[rows, index], steep[rows, index], middle[rows, index]], axis=1
+        )
     found = _polished(scaled, score, best, chance, lower, upper)
     return np.stack(
         [found[:, 0], found[:, 1], np.exp(found[:, 2]) / spread, low + found[:, 3] * spread], axis=1
@@ -181,7 +183,9 @@ def _polished(
         jacobian = np.stack([1 - share, share, slope * z, -slope * steep], axis=-1)
         return bottom + (top - bottom) * share, jacobian
 
-    least = np.array([chance if lower is None else lower, 0.0 if upper is None else upper, 0.0, _MIDPOINTS[0]])
+    least = np.array(
+        [chance if lower is None else lower, 0.0 if upper is None else upper, 0.0, _MIDPOINTS[0]]
+    )
     most = np.array([1.0 if lower is None else lower, 1.0 if upper is None else upper, 0.0, _MIDPOINTS[1]])
     least[2], most[2] = np.log(_STEEPNESS)
     # Scores are shares, so no residual is beyond a delta of 10: plain least squares.

@@ -95,7 +95,11 @@ def minimise_huber(
 
 
 def _step(
-    jacobian: FloatArray, residuals: FloatArray, weights: FloatArray, damping: FloatArray, is_free: npt.NDArray[np.bool_]
+    jacobian: FloatArray,
+    residuals: FloatArray,
+    weights: FloatArray,
+    damping: FloatArray,
+    is_free: npt.NDArray[np.bool_],
 ) -> FloatArray:
     weighted = jacobian * weights[..., None]
     turned = weighted.transpose(0, 2, 1)

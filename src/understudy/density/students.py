@@ -110,7 +110,9 @@ def student_sizes(facts: Mapping[str, Any]) -> StudentSizes:
     if reference is None:
         reason = "no rung has a learning curve that falls, so there is nothing to measure the others against"
     curve = None if reference is None else curves[reference]
-    return StudentSizes(tuple(_size(rung, rungs, reference, curve, reason) for rung in rungs), reference, reason)
+    return StudentSizes(
+        tuple(_size(rung, rungs, reference, curve, reason) for rung in rungs), reference, reason
+    )
 
 
 def _rows(found: Any) -> list[Mapping[str, Any]]:
@@ -131,7 +133,9 @@ def _measured(rung: Mapping[str, Any]) -> _Measured:
         if n_calls and n_eval and n_errors is not None and 0 <= n_errors <= n_eval and n_calls > 0:
             points.append((n_calls, n_errors, n_eval))
     size = rung.get("size_bytes")
-    is_size = isinstance(size, int | float) and not isinstance(size, bool) and math.isfinite(size) and size > 0
+    is_size = (
+        isinstance(size, int | float) and not isinstance(size, bool) and math.isfinite(size) and size > 0
+    )
     return _Measured(str(rung.get("name")), tuple(sorted(points)), float(size) if is_size and size else None)
 
 
@@ -147,7 +151,11 @@ def _is_usable(curve: LearningCurve | None) -> bool:
 
     A floor that is not determined still leaves errors inside the measured range readable.
     """
-    return curve is not None and curve.a is not None and not any("does not fall" in why for why in curve.warnings)
+    return (
+        curve is not None
+        and curve.a is not None
+        and not any("does not fall" in why for why in curve.warnings)
+    )
 
 
 def _size(
@@ -157,7 +165,7 @@ def _size(
     curve: LearningCurve | None,
     no_reference: str | None,
 ) -> StudentSize:
-    calls = (None, None, None)
+    calls: tuple[float | None, float | None, float | None] = (None, None, None)
     why = no_reference
     error = rung.error
     n_calls = None if rung.last is None else float(rung.last[0])
@@ -178,7 +186,7 @@ def _size(
         effective_calls=calls[0],
         effective_calls_lower=calls[1],
         effective_calls_upper=calls[2],
-        data_leverage=None if calls[0] is None or not n_calls else calls[0] / n_calls,
+        data_leverage=calls[0] / n_calls if calls[0] is not None and n_calls is not None else None,
         calls_reason=why,
         size_bytes=rung.size_bytes,
         effective_bytes=effective,

@@ -91,7 +91,9 @@ def _day(row: dict[str, str], name_column: str, date_column: str | None, at: int
         return date.fromisoformat(row[date_column])
     except ValueError:
         raise DataError(
-            f"line {at} of the table: {date_column} is no date", given=row[date_column][:40], todo="YYYY-MM-DD"
+            f"line {at} of the table: {date_column} is no date",
+            given=row[date_column][:40],
+            todo="YYYY-MM-DD",
         ) from None
 
 
@@ -114,6 +116,8 @@ def _measured(
         return DatedDensity(name, day, None, n, family, blank, f"its score is too near an end ({near[0]})")
     if size.rho is None:
         short = size.flags[0] if size.flags else "unknown"
-        return DatedDensity(name, day, None, n, family, blank, f"no density can be read from its score ({short})")
+        return DatedDensity(
+            name, day, None, n, family, blank, f"no density can be read from its score ({short})"
+        )
     draws = effective_draws(ruler, score=score, n_tokens=reference_tokens) / n
     return DatedDensity(name, day, size.rho, n, family, tuple(float(one) for one in draws))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from understudy.density.solver import FloatArray
-from understudy.economics.trends import DAYS_PER_MONTH, TrendFit, fit_exponential
+from understudy.economics.trends import TrendFit, fit_exponential
 from understudy.errors import DataError
 
 __all__ = ["CHATGPT_RELEASE", "DatedDensity", "DensityTrend", "fit_trend"]
@@ -80,7 +80,7 @@ class DensityTrend:
     @property
     def doubling_months(self) -> float | None:
         """Doubling time in months of 30.44 days."""
-        return None if self.fit.doubling_days is None else self.fit.doubling_days / DAYS_PER_MONTH
+        return self.fit.doubling_months[0]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -89,7 +89,11 @@ NAMED_TRENDS: dict[str, NamedTrend] = {
         "machine learning, 2.5 for graphics cards at large",
     ),
     "circuits": _months(
-        18, 18, 24, "transistors per area", "Moore's law as commonly quoted (18 months); Moore 1975: 24 months"
+        18,
+        18,
+        24,
+        "transistors per area",
+        "Moore's law as commonly quoted (18 months); Moore 1975: 24 months",
     ),
     "batteries": NamedTrend(
         10 * DAYS_PER_YEAR,
@@ -164,6 +168,13 @@ class TrendFit:
     def value_on(self, day: date) -> float:
         """The line's value on a day."""
         return math.exp(self.log_level + self.rate_per_day * (day - self.origin).days)
+
+    @property
+    def doubling_months(self) -> tuple[float | None, float | None, float | None]:
+        """Doubling time in months of 30.44 days, with the ends of its interval."""
+        days = (self.doubling_days, self.doubling_days_lower, self.doubling_days_upper)
+        value, lower, upper = (None if one is None else one / DAYS_PER_MONTH for one in days)
+        return value, lower, upper
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, without the draws."""

@@ -19,12 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from understudy.economics.trends import NAMED_TRENDS, NamedTrend, TrendFit, doubling_days_between
+from understudy.economics.trends import NAMED_TRENDS, NamedTrend, TrendFit
 from understudy.errors import ConfigError, DataError
 
 __all__ = [
-    "ABILITY_PAIRS",
-    "AbilityPair",
     "Crossing",
     "Doubling",
     "Range",
@@ -159,7 +157,13 @@ def useful_until(released: date, doubling: Doubling, *, confidence: float = 0.9,
 
 
 def cost_reaches(
-    cost_usd: float, on: date, target_usd: float, doubling: Doubling, *, confidence: float = 0.9, seed: int = 0
+    cost_usd: float,
+    on: date,
+    target_usd: float,
+    doubling: Doubling,
+    *,
+    confidence: float = 0.9,
+    seed: int = 0,
 ) -> Crossing:
     """When the leading run costs `target_usd`, if one cost `cost_usd` on a day and costs double at a fixed pace."""
     return _crossing(on, Range.fixed(target_usd), Range.fixed(cost_usd), [doubling], confidence, seed)
@@ -241,76 +245,15 @@ def gpt4_class_forecast(*, capacity: float, density: Doubling | None = None, see
     """
     doubling = density
     if doubling is None:
-        spans = [NAMED_TRENDS[name] for name in ("density", "density-before-chatgpt", "density-after-chatgpt")]
+        spans = [
+            NAMED_TRENDS[name] for name in ("density", "density-before-chatgpt", "density-after-chatgpt")
+        ]
         low, high = min(one.low_days for one in spans), max(one.high_days for one in spans)
         doubling = Doubling(Range(NAMED_TRENDS["density"].doubling_days, low, high))
     size = Range(math.sqrt(2.2e11 * 1.8e12), 2.2e11, 1.8e12)
     return forecast_fit(
         n_parameters=size, on=date(2023, 3, 14), capacity=Range.fixed(capacity), density=doubling, seed=seed
     )
-
-
-@dataclass(frozen=True, slots=True)
-class AbilityPair:
-    """Two models said to be of equal ability.
-
-    Attributes
-    ----------
-    small, large
-        Names.
-    small_parameters, large_parameters
-        As published.
-    small_day, large_day
-        Releases; ``None`` where the pair names no single model.
-    source
-        Of the claim.
-    """
-
-    small: str
-    small_parameters: float
-    small_day: date | None
-    large: str
-    large_parameters: float
-    large_day: date | None
-    source: str
-
-    @property
-    def density_ratio(self) -> float:
-        """How much denser the small one is: the ratio of sizes at equal ability."""
-        return self.large_parameters / self.small_parameters
-
-    @property
-    def doubling_days(self) -> float | None:
-        """Doubling time that the pair alone implies; ``None`` where a date is missing or none passed."""
-        if self.small_day is None or self.large_day is None or self.small_day <= self.large_day:
-            return None
-        return doubling_days_between(1.0, self.density_ratio, (self.small_day - self.large_day).days)
-
-
-ABILITY_PAIRS: tuple[AbilityPair, ...] = (
-    AbilityPair(
-        "Mistral-7B", 7.3e9, date(2023, 9, 27), "Llama-2-13B", 13e9, date(2023, 7, 18), "Mistral AI, announcement"
-    ),
-    AbilityPair(
-        "Phi-2", 2.7e9, date(2023, 12, 12), "Llama-2-70B", 70e9, date(2023, 7, 18), "Microsoft Research, blog"
-    ),
-    AbilityPair(
-        "MiniCPM-2.4B", 2.4e9, date(2024, 2, 1), "Llama-2-13B", 13e9, date(2023, 7, 18), "arXiv 2404.06395"
-    ),
-    AbilityPair(
-        "MiniCPM-2.4B", 2.4e9, date(2024, 2, 1), "GPT-3 175B", 175e9, date(2020, 5, 28), "arXiv 2412.04315"
-    ),
-    AbilityPair(
-        "MiniCPM-3-4B", 4e9, date(2024, 9, 5), "Gemma-2-9B", 9e9, date(2024, 6, 27), "MiniCPM3 release notes"
-    ),
-    AbilityPair(
-        "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 10B", 10e9, None, "arXiv 2110.06696 and CLUE"
-    ),
-    AbilityPair(
-        "Mengzi 1B", 1e9, date(2021, 10, 13), "Chinese models of 100B", 100e9, None, "arXiv 2110.06696 and CLUE"
-    ),
-)
-"""Published claims of equal ability. One pair is one benchmark and one choice of words: no trend follows from it."""
 
 
 def _crossing(
@@ -331,7 +274,9 @@ def _crossing(
     middle = max(0.0, n_doublings / rate)
     low, high = min(low, middle), max(high, middle)
     limit = _FURTHEST_YEARS * 365.25
-    reason = None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
+    reason = (
+        None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
+    )
     return Crossing(
         day=on + timedelta(days=round(middle)) if middle <= limit else None,
         lower=on + timedelta(days=round(low)) if low <= limit else None,

@@ -30,7 +30,16 @@ def students_section(facts: Facts) -> Section:
         )
     names = rung_colours(facts)
     body = [_row(one) for one in found.rows if one.name in names]
-    heads = ["Rung", "Learnt from", "Errors", "Worth in calls", "Calls per call", "Size", "Worth in bytes", "Density"]
+    heads = [
+        "Rung",
+        "Learnt from",
+        "Errors",
+        "Worth in calls",
+        "Calls per call",
+        "Size",
+        "Worth in bytes",
+        "Density",
+    ]
     made = table(heads, body, caption="Effective size, on the select split") if body else EMPTY
     return Section("sizes", "", title, join([lede, made]))
 
