@@ -68,7 +68,8 @@ def test_unknown_prices_reach_the_page_as_unknown():
 
 def test_a_ruler_measures_the_models_of_the_scenario(tmp_path):
     from understudy.density.family import FamilyPoint
-    from understudy.density.ruler import fit_ruler, save_ruler
+    from understudy.density.fit import fit_ruler
+    from understudy.density.ruler import save_ruler
 
     points = [
         FamilyPoint(n, d, 1.7 + 400 / n**0.34 + 400 / d**0.28, score)

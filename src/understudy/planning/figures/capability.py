@@ -8,14 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from understudy.economics.trends import DAYS_PER_MONTH, DAYS_PER_YEAR, NAMED_TRENDS, combined_doubling_days
+from understudy.planning.ability_pairs import ABILITY_PAIRS, AbilityPair
 from understudy.planning.figures.figure import Claim, Figure, about, at_least, at_most, between
-from understudy.planning.forecast import (
-    ABILITY_PAIRS,
-    AbilityPair,
-    Doubling,
-    gpt4_class_forecast,
-    useful_until,
-)
+from understudy.planning.forecast import Doubling, gpt4_class_forecast, useful_until
 
 __all__ = ["figures"]
 

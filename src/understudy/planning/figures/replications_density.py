@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from understudy.density.family import FamilyPoint, number_in, read_family, read_rows
-from understudy.density.loss_law import LossLaw
+from understudy.density.fit import fit_ruler
+from understudy.density.loss_law import LossLaw, named_law
 from understudy.density.measure import Measurement, measure
 from understudy.density.release_dates import release_of
-from understudy.density.ruler import Ruler, fit_ruler, named_law
+from understudy.density.ruler import Ruler
 from understudy.density.trend import DatedDensity, fit_trend
 from understudy.planning.figures.figure import Claim, Figure, Published, about, between
 
