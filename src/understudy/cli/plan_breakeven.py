@@ -58,7 +58,8 @@ def breakeven_command(
     Example:
       understudy plan breakeven --teacher-price 0.002 --student-usd 1e-6 --coverage 128/280 --build-usd 50
     """
-    from understudy.cli.plan_view import print_json, save_chart
+    from understudy.cli.plan_table import save_chart
+    from understudy.cli.plan_view import print_json
     from understudy.planning.breakeven import Horizon, breakeven_chart, plan_breakeven
     from understudy.planning.option_file import read_options
 

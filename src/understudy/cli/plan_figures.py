@@ -33,7 +33,8 @@ def figures_command(
       understudy plan figures
       understudy plan figures 3 9 -v
     """
-    from understudy.cli.plan_view import print_json, save_chart
+    from understudy.cli.plan_table import save_chart
+    from understudy.cli.plan_view import print_json
     from understudy.errors import ConfigError
     from understudy.planning.figures.collection import all_figures, figures_chart, figures_json
 

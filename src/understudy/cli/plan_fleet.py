@@ -71,7 +71,8 @@ def fleet_command(
     Example:
       understudy plan fleet --users 50000 --calls-per-user-day 8 --service-seconds 1.5 --slots 8 --device l4
     """
-    from understudy.cli.plan_view import print_json, save_chart
+    from understudy.cli.plan_table import save_chart
+    from understudy.cli.plan_view import print_json
     from understudy.economics.fleet import Promise
     from understudy.planning.fleet import fleet_chart, plan_fleet, running_of
 

@@ -54,7 +54,8 @@ def train_command(
       understudy plan train --usd 1000
       understudy plan train --hours 24 --devices 8 --inference-tokens 1e12
     """
-    from understudy.cli.plan_view import print_json, save_chart
+    from understudy.cli.plan_table import save_chart
+    from understudy.cli.plan_view import print_json
     from understudy.economics.training_memory import Batch
     from understudy.planning.accelerators import accelerator_of
     from understudy.planning.train import Aim, Means, plan_training

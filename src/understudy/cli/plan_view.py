@@ -1,21 +1,17 @@
-"""How plans print: sentences and tables in at most 100 columns, JSON, charts as files."""
+"""How plans about money print: sentences, tables, JSON and short numbers."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from understudy.drawing.xy import Chart
+from understudy.cli.plan_table import plan_console
 
-__all__ = ["brief", "print_json", "print_table", "print_words", "save_chart"]
-
-_WIDTH = 100
+__all__ = ["brief", "print_json", "print_table", "print_words"]
 
 
 def print_json(found: Any) -> None:
@@ -33,18 +29,11 @@ def _finite(found: Any) -> Any:
     return found
 
 
-def _console() -> Any:
-    from rich.console import Console
-
-    width = min(_WIDTH, Console().width) if sys.stdout.isatty() else _WIDTH
-    return Console(width=width, highlight=False, markup=False)
-
-
 def print_words(words: str, *, style: str | None = None) -> None:
     """One paragraph, wrapped."""
     from rich.text import Text
 
-    _console().print(Text(words, style=style or ""))
+    plan_console().print(Text(words, style=style or ""))
 
 
 def print_table(
@@ -68,30 +57,10 @@ def print_table(
         table.add_column(Text(head), justify="right" if is_number else "left", no_wrap=is_number)
     for row in rows:
         table.add_row(*[Text(cell) for cell in row])
-    console = _console()
+    console = plan_console()
     with console.capture() as held:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in held.get().splitlines()))
-
-
-def save_chart(chart: Chart, path: str) -> None:
-    """Write a chart as SVG and say so on stderr.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be written.
-    """
-    from understudy.drawing.xy import write_svg
-    from understudy.errors import ConfigError
-
-    try:
-        write_svg(chart, path)
-    except OSError as error:
-        raise ConfigError(
-            "a file cannot be written", given=f"{path}: {error.__class__.__name__}", todo="check its folder"
-        ) from error
-    click.echo(f"wrote {path}", err=True)
 
 
 def brief(value: float | None, unit: str = "") -> str:
