@@ -97,7 +97,8 @@ def trend_command(
         raise ConfigError("--family and --without need --family-column", todo="name the column of families")
     rulers = [load_ruler(path) for path in ruler_paths]
     trends, models = [], []
-    for ruler in rulers or [None]:
+    each: list[Ruler | None] = [*rulers] if rulers else [None]
+    for ruler in each:
         models = read_densities(
             table,
             ruler=ruler,
