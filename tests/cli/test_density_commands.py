@@ -157,6 +157,20 @@ def test_the_trend_tells_its_subset_and_its_ruler(run):
     assert "before" in found
 
 
+def test_several_rulers_span_a_band(run):
+    law = ["density", "fit-ruler", "examples/density/family.csv", "--score", "accuracy", "--law", "epoch"]
+    assert run(*law, "--chance", "0.25", "--name", "by law", "--draws", "20", "--out", "law.json")[0] == 0
+    words = ["density", "trend", "examples/density/models.csv", "--date", "released", "--score", "accuracy"]
+    words += ["--ruler", "r.json", "--ruler", "law.json"]
+    code, out, _ = run(*words, "--plot", "band.svg")
+    assert code == 0
+    assert "by law" in out
+    assert "months over 2 rulers" in out
+    found = json.loads(run(*words, "--json")[1])
+    months = [one["doubling_months"] for one in found["trends"]]
+    assert found["band_months"] == [min(months), max(months)]
+
+
 def test_densities_measured_before_do_as_well(run, tmp_path):
     table = tmp_path / "rho.csv"
     table.write_text(

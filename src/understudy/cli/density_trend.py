@@ -28,7 +28,13 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.command("trend", epilog=_EXAMPLE)
 @click.argument("table", metavar="CSV")
-@click.option("--ruler", "ruler_path", metavar="RULER", help="Measures the scores of the table.")
+@click.option(
+    "--ruler",
+    "ruler_paths",
+    multiple=True,
+    metavar="RULER",
+    help="Measures the scores of the table; several show how much the choice of ruler matters.",
+)
 @click.option(
     "--score", "score_column", metavar="COLUMN", help="Share right, asked as the ruler's family was."
 )
@@ -51,11 +57,11 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--confidence", type=float, default=0.9, show_default=True, help="Of the intervals.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--plot", metavar="FILE.svg", help="Draw density against time.")
+@click.option("--plot", metavar="FILE.svg", help="Draw density against time, by the last ruler.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def trend_command(
     table: str,
-    ruler_path: str | None,
+    ruler_paths: tuple[str, ...],
     score_column: str | None,
     rho_column: str | None,
     n_column: str,
@@ -85,40 +91,68 @@ def trend_command(
     from understudy.density.trend import fit_trend
     from understudy.errors import ConfigError
 
-    if (ruler_path is None) == (rho_column is None) or (ruler_path is None) != (score_column is None):
+    if bool(ruler_paths) == (rho_column is not None) or bool(ruler_paths) != (score_column is not None):
         raise ConfigError("a trend needs --ruler with --score, or --rho", todo="give one of the two")
     if (families or without) and family_column is None:
         raise ConfigError("--family and --without need --family-column", todo="name the column of families")
-    ruler = None if ruler_path is None else load_ruler(ruler_path)
-    models = read_densities(
-        table,
-        ruler=ruler,
-        score_column=score_column,
-        rho_column=rho_column,
-        n_column=n_column,
-        n_scale=params_unit,
-        name_column=name_column,
-        date_column=date_column,
-        family_column=family_column,
-        reference_tokens=reference_tokens,
-        keeps_near_ends=near_ends,
-    )
-    found = fit_trend(
-        models,
-        max_parameters=max_params,
-        min_parameters=min_params,
-        families=families,
-        without_families=without,
-        break_day=break_day.date(),
-        confidence=confidence,
-        seed=seed,
-    )
+    rulers = [load_ruler(path) for path in ruler_paths]
+    trends, models = [], []
+    each: list[Ruler | None] = [*rulers] if rulers else [None]
+    for ruler in each:
+        models = read_densities(
+            table,
+            ruler=ruler,
+            score_column=score_column,
+            rho_column=rho_column,
+            n_column=n_column,
+            n_scale=params_unit,
+            name_column=name_column,
+            date_column=date_column,
+            family_column=family_column,
+            reference_tokens=reference_tokens,
+            keeps_near_ends=near_ends,
+        )
+        found = fit_trend(
+            models,
+            max_parameters=max_params,
+            min_parameters=min_params,
+            families=families,
+            without_families=without,
+            break_day=break_day.date(),
+            confidence=confidence,
+            seed=seed,
+        )
+        trends.append(found)
     if plot:
-        write_chart(_chart(found, models), plot)
+        write_chart(_chart(trends[-1], models), plot)
+    if len(trends) > 1:
+        _show_band(trends, rulers, is_json=is_json)
+    elif is_json:
+        click.echo(json.dumps(trends[0].to_dict(), indent=1))
+    else:
+        _show(trends[0], rulers[0] if rulers else None)
+
+
+def _show_band(trends: list[DensityTrend], rulers: list[Ruler], *, is_json: bool) -> None:
+    """One line per ruler, and the band that they span."""
+    from understudy.cli.density_view import console, print_table
+
+    known = [one.doubling_months for one in trends if one.doubling_months is not None]
+    band = (min(known), max(known)) if known else None
     if is_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        named = [{"ruler": ruler.name, **one.to_dict()} for ruler, one in zip(rulers, trends, strict=True)]
+        click.echo(json.dumps({"trends": named, "band_months": band}, indent=1))
         return
-    _show(found, ruler)
+    rows = [_row(ruler.name, one.fit) for ruler, one in zip(rulers, trends, strict=True)]
+    print_table(rows, heads=["ruler", *_heads(trends[0])])
+    out = console()
+    if band is not None:
+        out.print(f"band     {band[0]:.2f} to {band[1]:.2f} months over {len(known)} rulers", markup=False)
+    out.print(f"models   {trends[0].fit.chosen} by the first ruler", markup=False)
+
+
+def _heads(found: DensityTrend) -> list[str]:
+    return ["doubles in", f"({100 * found.fit.confidence:g} %)", "A per day", "R2", "n"]
 
 
 def _show(found: DensityTrend, ruler: Ruler | None) -> None:
@@ -130,9 +164,7 @@ def _show(found: DensityTrend, ruler: Ruler | None) -> None:
             label = f"{name} {found.break_day.isoformat()}"
             rows.append(_row(label, part) if part is not None else [label, "unknown", "", "", "", ""])
     out = console()
-    print_table(
-        rows, heads=["records", "doubles in", f"({100 * found.fit.confidence:g} %)", "A per day", "R2", "n"]
-    )
+    print_table(rows, heads=["records", *_heads(found)])
     out.print(f"models   {found.fit.chosen}; {found.fit.n_used} set a record", markup=False)
     if ruler is not None:
         out.print(f"ruler    {ruler.name}, {ruler.score_name}; loss law {ruler.law_choice}", markup=False)

@@ -104,15 +104,22 @@ class _Measured:
 def student_sizes(facts: Mapping[str, Any]) -> StudentSizes:
     """Effective sizes from the facts of a run; whatever is missing or malformed is unknown, with a reason."""
     rungs = [_measured(row) for row in _rows(facts.get("rungs")) if row.get("status") in ("fitted", "cached")]
-    curves = {rung.name: _curve(rung) for rung in rungs}
-    reference = next((rung.name for rung in rungs if _is_usable(curves[rung.name])), None)
+    reference, curve = _reference(rungs)
     reason = None
     if reference is None:
         reason = "no rung has a learning curve that falls, so there is nothing to measure the others against"
-    curve = None if reference is None else curves[reference]
     return StudentSizes(
         tuple(_size(rung, rungs, reference, curve, reason) for rung in rungs), reference, reason
     )
+
+
+def _reference(rungs: Sequence[_Measured]) -> tuple[str | None, LearningCurve | None]:
+    """The first rung with a usable curve; no curve beyond it is fitted."""
+    for rung in rungs:
+        curve = _curve(rung)
+        if _is_usable(curve):
+            return rung.name, curve
+    return None, None
 
 
 def _rows(found: Any) -> list[Mapping[str, Any]]:
