@@ -39,6 +39,18 @@ def served_artefacts(served: Process, count: int = 40) -> set[str]:
     return {reply.headers["x-understudy-artefact"] for reply in replies}
 
 
+def wait_for_two(served: Process) -> list[int]:
+    """Process ids, once both workers have joined: the first is ready before the second is there."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        reply = httpx.post(f"{served.url}/admin/reload", timeout=40)
+        pids = sorted({one["pid"] for one in reply.json().get("workers", ())})
+        if len(pids) == 2:
+            return pids
+        time.sleep(0.1)
+    raise AssertionError("the second worker did not join")
+
+
 def rename(folder: Path, name: str) -> None:
     """Another artefact in the folder: the same but for its id."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -55,6 +67,7 @@ def test_a_change_reaches_every_worker(
     shutil.copytree(plain_artefact, folder)
     served = Process(folder, tmp_path, "--workers", "2")
     processes.append(served)
+    wait_for_two(served)
     (before,) = served_artefacts(served)
     rename(folder, "second")
     reply = httpx.post(f"{served.url}/admin/reload", timeout=40)
@@ -224,8 +237,7 @@ def test_a_worker_that_is_gone_is_not_waited_for(
 ) -> None:
     served = Process(plain_artefact, tmp_path, "--workers", "2")
     processes.append(served)
-    reply = httpx.post(f"{served.url}/admin/reload", timeout=40)
-    pids = [one["pid"] for one in reply.json()["workers"]]
+    pids = wait_for_two(served)
     os.kill(pids[0], signal.SIGKILL)
     deadline = time.monotonic() + 30
     while True:  # a call that the killed worker was to take breaks off; the parent starts another
