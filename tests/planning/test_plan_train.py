@@ -7,7 +7,8 @@ from understudy.economics.scaling.constants import constants_names
 from understudy.economics.transformer.parameters import count_parameters
 from understudy.errors import ConfigError
 from understudy.planning.accelerators import accelerator_of
-from understudy.planning.train import Aim, Means, plan_training
+from understudy.planning.train import plan_training
+from understudy.planning.train_aim import Aim, Means
 from understudy.planning.train_chart import train_chart
 
 

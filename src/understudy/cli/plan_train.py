@@ -58,7 +58,8 @@ def train_command(
     from understudy.cli.plan_view import print_json
     from understudy.economics.training_memory import Batch
     from understudy.planning.accelerators import accelerator_of
-    from understudy.planning.train import Aim, Means, plan_training
+    from understudy.planning.train import plan_training
+    from understudy.planning.train_aim import Aim, Means
     from understudy.planning.train_chart import train_chart
 
     keys = ("flops", "usd", "hours", "loss", "parameters", "tokens", "inference_tokens", "unique_tokens")

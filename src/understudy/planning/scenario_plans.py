@@ -27,7 +27,8 @@ from understudy.planning.option_file import options_of, read_options
 from understudy.planning.scenario import Scenario
 from understudy.planning.scenario_ability import ForecastPlan, density_of, figures_of, forecast_of
 from understudy.planning.serve import ServePlan, ServeRequest, plan_serve
-from understudy.planning.train import Aim, Means, TrainPlan, plan_training
+from understudy.planning.train import TrainPlan, plan_training
+from understudy.planning.train_aim import Aim, Means
 
 __all__ = ["ScenarioPlans", "run_scenario"]
 

@@ -21,95 +21,23 @@ from understudy.economics.scaling.data_constrained import data_constrained_law
 from understudy.economics.scaling.inference_aware import inference_optimum
 from understudy.economics.scaling.law import Allocation, ScalingLaw
 from understudy.economics.training_cost import (
-    DEFAULT_MFU,
-    Accelerator,
     TrainingCost,
     flops_within,
     shape_training_flops,
     training_cost,
 )
-from understudy.economics.training_memory import Batch, Sharding, TrainingMemory, fewest_devices
+from understudy.economics.training_memory import Sharding, TrainingMemory, fewest_devices
 from understudy.economics.transformer.parameters import count_parameters
 from understudy.economics.transformer.proposal import shape_for
 from understudy.economics.transformer.shape import ModelShape
 from understudy.errors import ConfigError
+from understudy.planning.train_aim import Aim, Means
 from understudy.planning.train_mixture import MixturePlan, plan_mixture
 
-__all__ = ["Aim", "Means", "SensitivityRow", "TrainPlan", "Variant", "plan_training"]
+__all__ = ["SensitivityRow", "TrainPlan", "Variant", "plan_training"]
 
 _ARXIV = re.compile(r"arXiv:? ?(\d{4}\.\d{4,5})")
 Kind = Literal["compute-optimal", "inference-aware", "data-constrained", "as given"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
-    """What is given: one of FLOP, money, hours, loss or parameters, and what the model is for.
-
-    Attributes
-    ----------
-    flops, usd, hours, loss, parameters
-        Exactly one of them; `hours` with a number of devices, `parameters` with `tokens` or by themselves (then
-        trained on the compute-optimal amount).
-    tokens
-        Tokens to train on, with `parameters`.
-    inference_tokens
-        Tokens that the model will read and write in its life; makes smaller models pay.
-    unique_tokens
-        Tokens there are; beyond them data repeat.
-    """
-
-    flops: float | None = None
-    usd: float | None = None
-    hours: float | None = None
-    loss: float | None = None
-    parameters: float | None = None
-    tokens: float | None = None
-    inference_tokens: float | None = None
-    unique_tokens: float | None = None
-
-    def __post_init__(self) -> None:
-        ways = [
-            name
-            for name in ("flops", "usd", "hours", "loss", "parameters")
-            if getattr(self, name) is not None
-        ]
-        if len(ways) != 1:
-            raise ConfigError(
-                "a plan starts from one of FLOP, money, hours, loss or parameters",
-                given=", ".join(ways) or "none",
-                todo="give --flop, --usd, --hours with --devices, --loss or --params",
-            )
-        if self.tokens is not None and self.parameters is None:
-            raise ConfigError("tokens to train on go with a number of parameters", todo="give --params")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """With what: accelerators, how well they are used, how training is spread.
-
-    Attributes
-    ----------
-    accelerator
-        One device.
-    devices
-        How many; ``None``: the fewest on which training fits.
-    mfu, pue
-        See :func:`understudy.economics.training_cost.training_cost`.
-    batch
-        Sequence length, micro-batch, recomputation.
-    zero_stage
-        See :class:`understudy.economics.training_memory.Sharding`.
-    n_vocab
-        Rows of the embedding.
-    """
-
-    accelerator: Accelerator
-    devices: int | None = None
-    mfu: float = DEFAULT_MFU
-    pue: float = 1.2
-    batch: Batch = Batch()  # noqa: RUF009  (frozen)
-    zero_stage: int = 3
-    n_vocab: int = 32_000
 
 
 @dataclass(frozen=True, slots=True)
