@@ -8,19 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["LazyGroup", "keep_line_breaks"]
-
-
-def keep_line_breaks(command: click.Command) -> None:
-    r"""Let ``\b`` in the help of a command, and of those below it, keep a paragraph's lines as they are.
-
-    Click looks for the character; a raw docstring holds a backslash and a letter.
-    """
-    if command.help:
-        command.help = command.help.replace("\\b\n", "\b\n")
-    if isinstance(command, click.Group):
-        for below in command.commands.values():
-            keep_line_breaks(below)
+__all__ = ["LazyGroup"]
 
 
 class LazyGroup(click.Group):
@@ -35,7 +23,6 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, commands_at: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.commands_at = dict(commands_at)
-        keep_line_breaks(self)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Names in the order of use."""
@@ -47,7 +34,6 @@ class LazyGroup(click.Group):
             return None
         module_name, _, attribute = self.commands_at[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
-        keep_line_breaks(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

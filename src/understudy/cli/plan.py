@@ -32,5 +32,5 @@ def plan_group() -> None:
 
     \b
     Example:
-      understudy plan train --params 1e9
+      understudy plan train --flop 1e21 --device h100-sxm
     """

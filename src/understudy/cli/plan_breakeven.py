@@ -50,7 +50,7 @@ def breakeven_command(
     plot_time: str | None,
     **given: Any,
 ) -> None:
-    r"""Compare ways of answering the same calls, and find where they cross.
+    """Compare ways of answering the same calls, and find where they cross.
 
     A figure given here goes before the ledger's, and that before the artefact's.
 

@@ -23,7 +23,7 @@ __all__ = ["figures_command"]
 def figures_command(
     numbers: tuple[str, ...], data: str | None, *, verbose: bool, as_json: bool, plot: str | None
 ) -> None:
-    r"""Compute published figures again, and say which follow.
+    """Compute published figures again, and say which follow.
 
     NUMBERS picks entries (1 to 22, S1 on); all by default. A verdict is computed from the published and the
     computed value with the tolerance that the entry states.

@@ -62,7 +62,7 @@ def fleet_command(
     plot: str | None,
     **given: Any,
 ) -> None:
-    r"""Size a fleet so that a stated share of calls waits no longer than a limit, at the peak, with spares.
+    """Size a fleet so that a stated share of calls waits no longer than a limit, at the peak, with spares.
 
     Waiting is exact for exponential service times (M/M/c), and by Allen and Cunneen's approximation for
     others.

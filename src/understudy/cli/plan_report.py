@@ -17,7 +17,7 @@ __all__ = ["report_command"]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all plans as JSON, and write no page.")
 def report_command(scenario: str, out: str, *, as_json: bool) -> None:
-    r"""Plan every section of a SCENARIO (a TOML file) and write one page that needs no network.
+    """Plan every section of a SCENARIO (a TOML file) and write one page that needs no network.
 
     \b
     Example:

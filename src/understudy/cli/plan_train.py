@@ -46,7 +46,7 @@ __all__ = ["train_command"]
 def train_command(
     constants_name: str, n_experts: int | None, *, as_json: bool, plot: str | None, **given: Any
 ) -> None:
-    r"""Plan a training run: how large, on how much data, on what, for how long, at what cost.
+    """Plan a training run: how large, on how much data, on what, for how long, at what cost.
 
     \b
     Example:
