@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, case, func, or_, select
 
 from understudy.ledger.database import Ledger
 from understudy.ledger.record import AnsweredBy
-from understudy.ledger.schema import calls
+from understudy.ledger.schema import calls, gold
 
 __all__ = ["ExportCounts", "export_calls"]
 
@@ -73,6 +73,7 @@ def export_calls(
     dict
         ``id``, ``request``, ``response``, ``time`` (seconds since 1970), ``latency_ms`` and, where known,
         ``cost_usd``: what the teacher's answer costs. As a float, it is no longer exact beyond 15 digits.
+        ``gold``: the right answer, where a person has said which it is.
 
     Raises
     ------
@@ -91,7 +92,8 @@ def export_calls(
     upstream_cost = case((c.answered_by == "upstream", c.cost_nanousd))
     teacher_cost = func.coalesce(c.teacher_cost_nanousd, upstream_cost)
     query = (
-        select(c.id, c.time_ms, c.latency_us, c.request, c.response, teacher_cost.label("cost"))
+        select(c.id, c.time_ms, c.latency_us, c.request, c.response, teacher_cost.label("cost"), gold.c.value)
+        .outerjoin(gold, gold.c.call_id == c.id)
         .where(*where, ~has_none)
         .order_by(c.time_ms, c.id)
     )
@@ -123,6 +125,7 @@ def _exported(row: RowMapping) -> dict[str, Any] | None:
         "time": row["time_ms"] / 1000,
         "latency_ms": row["latency_us"] / 1000,
         **({} if row["cost"] is None else {"cost_usd": int(row["cost"]) / _NANO}),
+        **({} if row["value"] is None else {"gold": json.loads(row["value"])}),
     }
 
 
