@@ -32,6 +32,7 @@ __all__ = ["serve_command"]
     help="An unsure call that nobody else can answer.  [default: fail]",
 )
 @click.option("--store-texts", is_flag=True, help="Keep requests and answers in the ledger, masked.")
+@click.option("--no-dashboard", "has_no_dashboard", is_flag=True, help="No pages at /dashboard.")
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port.  [default: 8400]")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
@@ -72,6 +73,8 @@ def serve_command(artefacts: tuple[Path, ...], workers: int, store_texts: bool, 
     click.echo(f"upstream  {where}", err=True)
     click.echo(f"ledger    {settings.ledger.url.split('@')[-1]}", err=True)
     click.echo(f"listening on http://{settings.host}:{settings.port}/v1  (mode {settings.mode})", err=True)
+    if settings.has_dashboard:
+        click.echo(f"dashboard http://{settings.host}:{settings.port}/dashboard", err=True)
     os.environ[OPTIONS_VARIABLE] = json.dumps(options)
     # Made here where one process serves, so that what cannot be opened is told as any other mistake; workers are
     # started anew and make their own, once the ledger has been seen to open.

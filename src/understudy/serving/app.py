@@ -29,6 +29,7 @@ from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
+from understudy.serving.dashboard.pages import dashboard_routes
 from understudy.serving.forward import Forwarder, until_gone
 from understudy.serving.handle import Handler
 from understudy.serving.metrics import Metrics
@@ -291,5 +292,6 @@ def make_app(server: Server) -> Starlette:
             Route("/metrics", server.limited(server.metrics_page)),
             Route("/admin/reload", server.limited(server.admin_reload), methods=["POST"]),
             Route("/admin/rollback", server.limited(server.admin_roll_back), methods=["POST"]),
+            *(dashboard_routes(server) if server.settings.has_dashboard else ()),
         ],
     )

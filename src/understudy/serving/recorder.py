@@ -12,6 +12,7 @@ from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.masking import mask_json
 from understudy.ledger.record import AnsweredBy, CallRecord
+from understudy.serving.compare import student_output
 from understudy.serving.in_work import CallInWork
 from understudy.serving.metrics import Metrics
 from understudy.serving.problems import RequestProblem
@@ -70,7 +71,7 @@ class Recorder:
             is_agreeing=call.is_agreeing,
             key_name=_name(None if call.key is None else call.key.name),
             error=_name(call.error),
-            **self._texts(call.body, reply),
+            **self._texts(call, reply),
         )
         try:
             await self._commit.append(record)
@@ -82,11 +83,15 @@ class Recorder:
             ) from error  # fmt: skip
         self._metrics.count(record)
 
-    def _texts(self, request: Any, reply: Any) -> dict[str, str | None]:
-        if not self._settings.keeps_texts or request is None:
+    def _texts(self, call: CallInWork, reply: Any) -> dict[str, str | None]:
+        if not self._settings.keeps_texts or call.body is None:
             return {}
         show = mask_json if self._settings.is_masked else (lambda value: value)
-        return {"request": _json(show(request)), "response": None if reply is None else _json(show(reply))}
+        texts = {"request": _json(show(call.body)), "response": None if reply is None else _json(show(reply))}
+        # Kept where it was compared: for whoever has to say which of the two is right.
+        if call.is_agreeing is not None and call.task is not None and call.answer is not None:
+            texts["student_answer"] = _json(show(student_output(call.task, call.answer)))
+        return texts
 
 
 def _json(value: Any) -> str:

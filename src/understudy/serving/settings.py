@@ -209,6 +209,8 @@ class ServeSettings:
         What to do with an unsure call that nobody else can answer: ``fail``, or ``answer`` and mark the reply.
     has_headers
         Whether replies carry ``x-understudy-...`` headers.
+    has_dashboard
+        Whether there are pages at ``/dashboard``.
     body_bytes, body_s, most_at_once
         Limits: of a request's size, of the time to send it, of requests in work.
     """
@@ -223,6 +225,7 @@ class ServeSettings:
     mode: Mode = "serve"
     when_alone: Literal["fail", "answer"] = "fail"
     has_headers: bool = True
+    has_dashboard: bool = True
     body_bytes: int = 8_000_000
     body_s: float = 30.0
     most_at_once: int = 512

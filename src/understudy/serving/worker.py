@@ -36,6 +36,8 @@ def settings_of(options: Mapping[str, Any]) -> ServeSettings:
     for name in ("host", "port", "mode", "when_alone"):
         if options.get(name) is not None:
             changes[name] = options[name]
+    if options.get("has_no_dashboard"):
+        changes["has_dashboard"] = False
     if options.get("artefacts"):
         changes["tasks"] = tuple(TaskSettings(Path(folder)) for folder in options["artefacts"])
     if options.get("upstream"):
