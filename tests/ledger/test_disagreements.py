@@ -146,9 +146,10 @@ def test_a_record_of_the_version_before_is_still_read(record):
 
 def test_the_queue_is_found_by_its_index(sqlite_ledger):
     with sqlite_ledger.reading() as connection:
+        from sqlalchemy import select
+
         from understudy.ledger.disagreements import _open_items
         from understudy.ledger.schema import calls
-        from sqlalchemy import select
 
         query = (
             select(calls.c.id).where(*_open_items(None)).order_by(calls.c.time_ms.desc(), calls.c.id.desc())

@@ -32,6 +32,11 @@ __all__ = ["serve_command"]
     help="An unsure call that nobody else can answer.  [default: fail]",
 )
 @click.option("--store-texts", is_flag=True, help="Keep requests and answers in the ledger, masked.")
+@click.option(
+    "--audit-share",
+    type=click.FloatRange(0, 1),
+    help="Share of students' answers that upstream is asked about too, afterwards.  [default: 0]",
+)
 @click.option("--no-dashboard", "has_no_dashboard", is_flag=True, help="No pages at /dashboard.")
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port.  [default: 8400]")
@@ -54,7 +59,7 @@ def serve_command(artefacts: tuple[Path, ...], workers: int, store_texts: bool, 
 
     options = {
         **{
-            name: value if value is None or isinstance(value, int) else str(value)
+            name: value if value is None or isinstance(value, int | float) else str(value)
             for name, value in given.items()
         },
         "artefacts": [str(folder) for folder in artefacts],

@@ -107,8 +107,8 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         (
             """
             CREATE INDEX understudy_calls_day ON understudy_calls (
-                (time_ms / 86400000), task, answered_by, time_ms, latency_us, cost_nanousd, teacher_cost_nanousd,
-                is_agreeing
+                (time_ms / 86400000), task, answered_by, mode, time_ms, latency_us, cost_nanousd,
+                teacher_cost_nanousd, is_agreeing
             )
             """,
             """
@@ -117,6 +117,28 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             ) WHERE is_agreeing IS NOT NULL
             """,
             "CREATE INDEX understudy_calls_disagreeing ON understudy_calls (time_ms, id) WHERE NOT is_agreeing",
+        ),
+    ),
+    Migration(
+        5,
+        "audits: what upstream says to calls that a student had answered",
+        (
+            """
+            CREATE TABLE understudy_audits (
+                call_id TEXT NOT NULL PRIMARY KEY,
+                time_ms BIGINT NOT NULL,
+                status BIGINT NOT NULL,
+                is_agreeing BOOLEAN,
+                cost_nanousd BIGINT,
+                input_tokens BIGINT,
+                output_tokens BIGINT,
+                error TEXT,
+                response TEXT,
+                student_answer TEXT,
+                is_counted BOOLEAN NOT NULL
+            )
+            """,
+            "CREATE INDEX understudy_audits_open ON understudy_audits (call_id) WHERE NOT is_counted",
         ),
     ),
 )

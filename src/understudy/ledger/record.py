@@ -87,7 +87,8 @@ class CallRecord:
     is_streamed
         Whether the answer was sent as a stream.
     is_agreeing
-        In shadow mode whether the student's answer equals the upstream's; ``None`` where not compared.
+        In shadow mode whether the student's answer equals the upstream's; ``None`` where not compared. A call that
+        is audited afterwards gets it from the audit.
     key_name
         The name of the API key, never the key.
     error

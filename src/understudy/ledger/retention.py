@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import delete, or_, select, update
 
 from understudy.ledger.database import Ledger
-from understudy.ledger.schema import TEXT_COLUMNS, calls, gold
+from understudy.ledger.schema import AUDIT_TEXT_COLUMNS, TEXT_COLUMNS, audits, calls, gold
 
 __all__ = ["forget_texts", "purge"]
 
@@ -43,7 +43,7 @@ def forget_texts(ledger: Ledger, older_than_ms: int) -> int:
     has_texts = or_(*(calls.c[name].is_not(None) for name in TEXT_COLUMNS))
     old = select(calls.c.id).where(calls.c.time_ms < older_than_ms, has_texts).limit(_ROWS)
     statement = update(calls).where(calls.c.id.in_(old)).values(dict.fromkeys(TEXT_COLUMNS))
-    _forget_gold(ledger, older_than_ms)
+    _forget_beside(ledger, older_than_ms)
     count = 0
     while True:
         with ledger.writing() as connection:
@@ -53,17 +53,23 @@ def forget_texts(ledger: Ledger, older_than_ms: int) -> int:
             return count
 
 
-def _forget_gold(ledger: Ledger, older_than_ms: int) -> None:
-    """A gold answer may repeat a text of its call; without that call's request it is of no use."""
+def _forget_beside(ledger: Ledger, older_than_ms: int) -> None:
+    """Texts of old calls that lie in other tables: audits, and gold answers, which may repeat a text."""
     old = select(calls.c.id).where(calls.c.time_ms < older_than_ms)
+    has_texts = or_(*(audits.c[name].is_not(None) for name in AUDIT_TEXT_COLUMNS))
     with ledger.writing() as connection:
+        connection.execute(
+            update(audits)
+            .where(has_texts, audits.c.call_id.in_(old))
+            .values(dict.fromkeys(AUDIT_TEXT_COLUMNS))
+        )
         connection.execute(
             update(gold).where(gold.c.value.is_not(None), gold.c.call_id.in_(old)).values(value=None)
         )
 
 
 def purge(ledger: Ledger, older_than_ms: int) -> int:
-    """Delete old calls altogether, and their labels: totals of that time are gone too.
+    """Delete old calls altogether, with their audits and labels: totals of that time are gone too.
 
     Parameters
     ----------
@@ -83,10 +89,10 @@ def purge(ledger: Ledger, older_than_ms: int) -> int:
         If the database does not answer. What was deleted until then stays deleted.
     """
     old = select(calls.c.id).where(calls.c.time_ms < older_than_ms)
-    labels = delete(gold).where(gold.c.call_id.in_(old))
     statement = delete(calls).where(calls.c.id.in_(old.limit(_ROWS)))
     with ledger.writing() as connection:
-        connection.execute(labels)
+        for table in (gold, audits):
+            connection.execute(delete(table).where(table.c.call_id.in_(old)))
     count = 0
     while True:
         with ledger.writing() as connection:

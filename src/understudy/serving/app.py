@@ -27,6 +27,7 @@ from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
+from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
 from understudy.serving.dashboard.pages import dashboard_routes
@@ -99,7 +100,8 @@ class Server:
         commit = GroupCommit(self.spool)
         recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics)
         forwarder = Forwarder(self.settings, self.upstreams, recorder, self.budgets)
-        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys)
+        auditor = Auditor(self.settings.audit_share, self.upstreams, self.budgets, recorder)
+        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys, auditor)
         self.drainer.start()
         loop = asyncio.get_running_loop()
         try:
@@ -114,6 +116,7 @@ class Server:
             self.is_ready = False
             forgetting.cancel()
             await forwarder.finish()
+            await auditor.finish()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)
             await self.upstreams.close()

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from understudy.serving.answering import Answerer, best_guess
+from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
 from understudy.serving.forward import Forwarder
 from understudy.serving.in_work import CallInWork, reply_headers
@@ -45,7 +46,7 @@ class Handler:
 
     Attributes
     ----------
-    settings, registry, forwarder, answerer, keys
+    settings, registry, forwarder, answerer, keys, auditor
         What it works with.
     """
 
@@ -54,6 +55,7 @@ class Handler:
     forwarder: Forwarder
     answerer: Answerer
     keys: Keys
+    auditor: Auditor
 
     async def call(self, request: Request, path: str) -> Response:
         """One POST to ``/v1/path``.
@@ -72,6 +74,7 @@ class Handler:
         call = CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
         reply = await self._student_reply(call)
         if reply is not None:
+            self.auditor.consider(call, request.headers)
             return reply
         try:
             forwarded = await self.forwarder.begin(request, call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from understudy.ledger.audit import AuditRecord
 from understudy.ledger.record import CallRecord
 
 __all__ = ["Metrics"]
@@ -26,6 +27,7 @@ class Metrics:
         self._buckets: dict[str, list[int]] = {}
         self._seconds: Counter[str] = Counter()
         self._nanousd: Counter[tuple[str, str]] = Counter()
+        self._audits: Counter[str] = Counter()
 
     def count(self, record: CallRecord) -> None:
         """Count one recorded call."""
@@ -38,6 +40,13 @@ class Metrics:
         for name, amount in (("spent", record.cost_nanousd), ("teacher", record.teacher_cost_nanousd)):
             if amount is not None:
                 self._nanousd[(task, name)] += amount
+
+    def count_audit(self, record: AuditRecord) -> None:
+        """Count one audit, and what it cost."""
+        word = {True: "agreeing", False: "differing", None: "not_compared"}[record.is_agreeing]
+        self._audits[word] += 1
+        if record.cost_nanousd is not None:
+            self._nanousd[("", "audits")] += record.cost_nanousd
 
     def text(self, *, lag_records: int, in_work: int) -> str:
         """The page of ``/metrics``."""
@@ -58,6 +67,10 @@ class Metrics:
         lines += [
             f'understudy_usd_total{{task="{_label(task)}",kind="{kind}"}} {amount / 1e9}'
             for (task, kind), amount in sorted(self._nanousd.items())
+        ]
+        lines.append("# TYPE understudy_audits_total counter")
+        lines += [
+            f'understudy_audits_total{{result="{word}"}} {n}' for word, n in sorted(self._audits.items())
         ]
         gauges = (
             ("understudy_ledger_lag_records", "gauge", lag_records),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from understudy.calls.call import Usage
+from understudy.ledger.audit import AuditRecord
 from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.masking import mask_json
@@ -82,6 +83,29 @@ class Recorder:
                 retry_after_s=5,
             ) from error  # fmt: skip
         self._metrics.count(record)
+
+    async def record_audit(self, record: AuditRecord) -> None:
+        """Write an audit down.
+
+        Raises
+        ------
+        RequestProblem
+            503 if it cannot be written.
+        """
+        try:
+            await self._commit.append(record)
+        except LedgerError as error:
+            self._metrics.ledger_failures += 1
+            raise RequestProblem(503, "ledger_unavailable", "The audit could not be written down.") from error
+        self._metrics.count_audit(record)
+
+    def audit_texts(self, call: CallInWork, reply: Any) -> dict[str, Any]:
+        """Upstream's answer and the student's, as an audit keeps them."""
+        if not self._settings.keeps_texts or call.task is None or call.answer is None:
+            return {}
+        show = mask_json if self._settings.is_masked else (lambda value: value)
+        student = student_output(call.task, call.answer)
+        return {"response": _json(show(reply)), "student_answer": _json(show(student))}
 
     def _texts(self, call: CallInWork, reply: Any) -> dict[str, str | None]:
         if not self._settings.keeps_texts or call.body is None:

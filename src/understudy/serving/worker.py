@@ -33,7 +33,7 @@ def settings_of(options: Mapping[str, Any]) -> ServeSettings:
     path = options.get("config")
     changes: dict[str, Any] = {}
     base = read_settings(Path(path)) if path else None
-    for name in ("host", "port", "mode", "when_alone"):
+    for name in ("host", "port", "mode", "when_alone", "audit_share"):
         if options.get(name) is not None:
             changes[name] = options[name]
     if options.get("has_no_dashboard"):

@@ -24,9 +24,9 @@ def a_certificate(**changes: Any) -> dict[str, Any]:
         (None, Compared(9, 9, 9, 9), "uncertified", "defers every call"),
         (a_certificate(is_certified=False), Compared(), "uncertified", "defers"),
         (a_certificate(agreement_lower=None), Compared(), "uncertified", "defers"),
-        (a_certificate(), Compared(), "unseen", "shadow mode compares"),
+        (a_certificate(), Compared(), "unseen", "shadow mode and audits do"),
         # Compared, but none that it would have answered: says nothing of its answers.
-        (a_certificate(), Compared(50, 20), "unseen", "shadow mode compares"),
+        (a_certificate(), Compared(50, 20), "unseen", "shadow mode and audits do"),
         (a_certificate(reference="gold"), Compared(9, 9, 9, 9), "unseen", "gold"),
         (a_certificate(), Compared(100, 40, 60, 6), "holds", "6 of 60 compared answers differ (10 %)"),
         # .0905 is the one-sided 95 % limit of 15 in 100: not above .1. Of 16 it is .1029 (Clopper and Pearson).
@@ -39,6 +39,28 @@ def a_certificate(**changes: Any) -> dict[str, Any]:
 )
 def test_states(certificate: dict[str, Any] | None, seen: Compared, name: str, words: str) -> None:
     state = certificate_state(certificate, seen)
+    assert state.name == name
+    assert words in state.detail
+
+
+@pytest.mark.parametrize(
+    ("of", "seen", "share", "name", "words"),
+    [
+        ("answered", Compared(0, 0, 0, 0, 60, 3), (0, 0), "holds", "3 of 60 compared answers differ"),
+        # Shadow mode and audits are counted together: neither 8 of 50 is enough alone.
+        ("answered", Compared(50, 8, 50, 8), (0, 0), "holds", "8 of 50"),
+        ("answered", Compared(50, 8, 50, 8, 50, 9), (0, 0), "doubt", "17 of 100"),
+        # 30 % of the answers, but only a tenth of all calls is answered: 3 % of all.
+        ("all", Compared(0, 0, 0, 0, 100, 30), (100, 1000), "holds", "30 of 100 audited answers differ"),
+        ("all", Compared(0, 0, 0, 0, 100, 30), (900, 1000), "doubt", "of all calls; the promise"),
+        ("all", Compared(0, 0, 0, 0, 100, 30), (0, 0), "unseen", "audits do"),
+        ("all", Compared(80, 4, 60, 4, 100, 5), (500, 1000), "holds", "4 of 80 compared calls"),
+    ],
+)
+def test_audits_are_evidence_too(
+    of: str, seen: Compared, share: tuple[int, int], name: str, words: str
+) -> None:
+    state = certificate_state(a_certificate(of=of), seen, share)
     assert state.name == name
     assert words in state.detail
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import stat
 import threading
@@ -158,7 +157,7 @@ def test_all_workers_of_a_folder_share_one_secret(tmp_path: Path) -> None:
     assert len(set(found)) == 1
     assert len(found[0]) == 32
     path = spool.folder / "dashboard.secret"
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in spool.folder.iterdir() if "secret" in one.name] == ["dashboard.secret"]
     spool.close()
 

@@ -11,7 +11,13 @@ from typing import Final
 
 from understudy.ledger.breakdown import SampledLatency, breakdown, latency_by_task, merged
 from understudy.ledger.database import Ledger
-from understudy.ledger.disagreements import Compared, QueueCounts, compared_counts, queue_counts
+from understudy.ledger.disagreements import (
+    Compared,
+    QueueCounts,
+    answered_share,
+    compared_counts,
+    queue_counts,
+)
 from understudy.ledger.queries import Totals, recent
 from understudy.ledger.record import CallRecord
 from understudy.serving.dashboard.periods import Period
@@ -139,4 +145,5 @@ def _state(ledger: Ledger, task: ServedTask, since_ms: int) -> CertificateState:
     # An artefact with a field that no rung writes never answers, whatever its confidence.
     if task.model.never_answered:
         seen = Compared(seen.n, seen.n_differing)
-    return certificate_state(task.model.manifest.get("certificate"), seen)
+    share = answered_share(ledger, task.name, since_ms) if seen.n_audited else (0, 0)
+    return certificate_state(task.model.manifest.get("certificate"), seen, share)

@@ -12,12 +12,11 @@ from understudy.certify.certification import percent, percent_at_least, percent_
 from understudy.drawing.bars import Bars, Stack, draw_bars
 from understudy.drawing.markup import EMPTY, Html, foreign, tag
 from understudy.drawing.svg import figure, usd_tick
-from understudy.ledger.queries import MoneySum, Totals
+from understudy.ledger.queries import MoneySum
 from understudy.ledger.record import AnsweredBy, CallRecord
 from understudy.serving.dashboard.layout import Frame, notice, page, tile
 from understudy.serving.dashboard.overview import Overview, TaskRow
 from understudy.serving.dashboard.periods import PERIODS
-from understudy.serving.dashboard.state import CertificateState
 from understudy.units import format_duration, format_usd
 
 __all__ = ["money", "overview_page"]
@@ -125,7 +124,7 @@ def _tiles(facts: Overview) -> Html:
     agreement: tuple[object, object] = (
         (percent(right, n), f"{right:,} of {n:,} answers that were compared")
         if n
-        else (tag("span", "unknown", cls="unknown"), "nothing was compared; shadow mode compares")
+        else (tag("span", "unknown", cls="unknown"), "nothing was compared: use shadow mode or audits")
     )
     waiting: object = f"{facts.queue.n_waiting:,}"
     if facts.queue.n_waiting:

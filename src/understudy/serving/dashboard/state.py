@@ -1,4 +1,5 @@
-"""Whether a certificate still holds, by what was seen since: exact binomial limits of the comparisons in shadow mode.
+"""Whether a certificate still holds, by what was seen since: exact binomial limits of what shadow mode and audits
+compared.
 
 A look proves nothing on its own: where a certificate is true, the chance that one look calls it in doubt is at most
 the certificate's delta (each look has that chance, whoever looks every day sees it come true some day).
@@ -42,7 +43,9 @@ class CertificateState:
     agreement_interval: Interval | None = None
 
 
-def certificate_state(certificate: Mapping[str, Any] | None, seen: Compared) -> CertificateState:
+def certificate_state(
+    certificate: Mapping[str, Any] | None, seen: Compared, answered_share: tuple[int, int] = (0, 0)
+) -> CertificateState:
     """Compare a certificate's promise with what was seen.
 
     Parameters
@@ -51,45 +54,79 @@ def certificate_state(certificate: Mapping[str, Any] | None, seen: Compared) -> 
         As the manifest has it; ``None`` where there is none.
     seen
         Comparisons of this very artefact.
+    answered_share
+        Calls in serve mode that the student answered, and all of them: what audits need where the promise is about
+        all calls.
 
     Notes
     -----
     The promise is a limit on the rate of disagreement: ``1 - agreement_lower``, among the answers it gives
-    (``of = "answered"``) or among all calls (``of = "all"``: answered and different). In shadow mode every call of
-    the task is compared, so either rate is a plain binomial share. The certificate is in doubt where the exact
-    one-sided lower limit of the rate (Clopper and Pearson 1934) at the certificate's own delta lies above the promise.
+    (``of = "answered"``) or among all calls (``of = "all"``: answered and different). The certificate is in doubt
+    where an exact one-sided lower limit of that rate (Clopper and Pearson 1934) lies above the promise, at the
+    certificate's own delta.
+
+    Among answers, shadow mode and audits are draws from one kind of call, and are counted together. Among all calls,
+    shadow mode compares every call of the task, so the rate is a plain share; audits see answers only, so the lower
+    limit of their rate times that of the share of calls that are answered limits the product (each at half the
+    level). Where there are both, each gets half of delta (Bonferroni).
     """
-    n, differing = seen.n_answered, seen.n_answered_differing
-    interval = clopper_pearson_interval(n - differing, n) if n else None
+    n = seen.n_answered + seen.n_audited
+    differing = seen.n_answered_differing + seen.n_audited_differing
     agreement = (n - differing, n)
+    interval = clopper_pearson_interval(n - differing, n) if n else None
+
+    def state(name: StateName, title: str, detail: str) -> CertificateState:
+        return CertificateState(name, title, detail, agreement, interval)
+
     if not certificate or not certificate.get("is_certified") or certificate.get("agreement_lower") is None:
-        return CertificateState(
-            "uncertified",
-            "not certified",
-            "Nothing is promised; the student defers every call.",
-            agreement,
-            interval,
-        )
+        return state("uncertified", "not certified", "Nothing is promised; the student defers every call.")
     if certificate.get("reference", "teacher") != "teacher":
-        detail = "It is about gold answers, and those of upstream say nothing of it."
-        return CertificateState("unseen", "no evidence yet", detail, agreement, interval)
-    promise, delta = 1.0 - float(certificate["agreement_lower"]), float(certificate["delta"])
-    is_of_all = certificate.get("of") == "all"
-    trials = seen.n if is_of_all else n
-    if not trials:
-        return CertificateState(
-            "unseen",
-            "no evidence yet",
-            "No call of this artefact was compared; shadow mode compares.",
-            agreement,
-            interval,
+        return state(
+            "unseen", "no evidence yet", "It is about gold answers, and those of upstream say nothing of it."
         )
-    lower = clopper_pearson_lower(differing, trials, delta)
-    among = "compared calls" if is_of_all else "compared answers"
-    counts = f"{differing:,} of {trials:,} {among} differ ({percent(differing, trials)})"
+    promise, delta = 1.0 - float(certificate["agreement_lower"]), float(certificate["delta"])
+    found = (
+        _of_all(seen, answered_share, delta)
+        if certificate.get("of") == "all"
+        else _evidence(differing, n, delta, "compared answers")
+    )
+    if not found:
+        return state(
+            "unseen", "no evidence yet", "No answer of this artefact was compared; shadow mode and audits do."
+        )
+    worst = max(found, key=lambda one: one.lower)
     limit = f"the promise is at most {percent_at_most(promise)}"
-    if lower > promise:
-        least = percent_at_least(lower)
-        detail = f"{counts}: with {percent_at_least(1 - delta)} confidence at least {least}; {limit}."
-        return CertificateState("doubt", "in doubt", detail, agreement, interval)
-    return CertificateState("holds", "holds so far", f"{counts}; {limit}.", agreement, interval)
+    if worst.lower > promise:
+        sure = f"with {percent_at_least(1 - delta)} confidence at least {percent_at_least(worst.lower)}"
+        return state("doubt", "in doubt", f"{worst.words}: {sure}{worst.of}; {limit}.")
+    words = " and ".join(one.words for one in found)
+    return state("holds", "holds so far", f"{words}; {limit}{worst.of}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """A lower limit of the rate in question, and the counts that it comes from."""
+
+    lower: float
+    words: str
+    of: str = ""
+
+
+def _evidence(differing: int, n: int, delta: float, among: str) -> list[_Evidence]:
+    if not n:
+        return []
+    words = f"{differing:,} of {n:,} {among} differ ({percent(differing, n)})"
+    return [_Evidence(clopper_pearson_lower(differing, n, delta), words)]
+
+
+def _of_all(seen: Compared, answered_share: tuple[int, int], delta: float) -> list[_Evidence]:
+    n_answered, n_calls = answered_share
+    has_audits = seen.n_audited > 0 and n_calls > 0
+    level = delta / 2 if seen.n and has_audits else delta
+    # In shadow mode what it would have deferred is compared too, and is not wrong: it would not have been given.
+    found = _evidence(seen.n_answered_differing, seen.n, level, "compared calls")
+    if has_audits:
+        (audits,) = _evidence(seen.n_audited_differing, seen.n_audited, level / 2, "audited answers")
+        share = clopper_pearson_lower(n_answered, n_calls, level / 2)
+        found.append(_Evidence(audits.lower * share, audits.words, " of all calls"))
+    return found
