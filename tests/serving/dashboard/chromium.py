@@ -170,14 +170,15 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the browser found wrong: violated policies, broken scripts, missing files."""
-        self.run("0")
-        entries = [
-            one["params"]["entry"] for one in self._browser.events if one["method"] == "Log.entryAdded"
-        ]
-        broken = [one for one in self._browser.events if one["method"] == "Runtime.exceptionThrown"]
-        return [one["text"] for one in entries if one["level"] == "error"] + [str(one) for one in broken]
+        entries = [one["entry"] for one in self._events("Log.entryAdded")]
+        broken = [str(one) for one in self._events("Runtime.exceptionThrown")]
+        return [one["text"] for one in entries if one["level"] == "error"] + broken
 
     def requested(self) -> set[str]:
         """Every address that was asked for."""
-        sent = [one for one in self._browser.events if one["method"] == "Network.requestWillBeSent"]
-        return {one["params"]["request"]["url"] for one in sent}
+        return {one["request"]["url"] for one in self._events("Network.requestWillBeSent")}
+
+    def _events(self, method: str) -> list[dict[str, Any]]:
+        self.run("0")  # what was sent before this answer has come
+        of_this = [one for one in self._browser.events if one.get("sessionId") == self._session]
+        return [one["params"] for one in of_this if one["method"] == method]

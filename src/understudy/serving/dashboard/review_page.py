@@ -93,8 +93,13 @@ def _nothing(counts: QueueCounts, *, keeps_texts: bool) -> Html:
     else:
         words = tag(
             "p",
-            "Disagreements come from shadow mode, with texts kept: ",
-            tag("code", "understudy serve ARTEFACT --upstream URL --mode shadow --store-texts"),
+            "Disagreements come from ",
+            tag("code", "--mode shadow"),
+            " and from audits (",
+            tag("code", "--audit-share 0.05"),
+            "), with texts kept (",
+            tag("code", "--store-texts"),
+            ").",
         )
     return tag("div", tag("h2", "Nothing to judge"), words, cls="empty")
 

@@ -94,13 +94,13 @@ def certificate_state(
         return state(
             "unseen", "no evidence yet", "No answer of this artefact was compared; shadow mode and audits do."
         )
+    whole = "all calls" if certificate.get("of") == "all" else "its answers"
+    limit = f"the promise is at most {percent_at_most(promise)} of {whole}"
     worst = max(found, key=lambda one: one.lower)
-    limit = f"the promise is at most {percent_at_most(promise)}"
     if worst.lower > promise:
-        sure = f"with {percent_at_least(1 - delta)} confidence at least {percent_at_least(worst.lower)}"
-        return state("doubt", "in doubt", f"{worst.words}: {sure}{worst.of}; {limit}.")
-    words = " and ".join(one.words for one in found)
-    return state("holds", "holds so far", f"{words}; {limit}{worst.of}.")
+        least = f"with {percent_at_least(1 - delta)} confidence at least {percent_at_least(worst.lower)} of {whole}"
+        return state("doubt", "in doubt", f"{worst.words}: {least}; {limit}.")
+    return state("holds", "holds so far", f"{' and '.join(one.words for one in found)}; {limit}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,6 @@ class _Evidence:
 
     lower: float
     words: str
-    of: str = ""
 
 
 def _evidence(differing: int, n: int, delta: float, among: str) -> list[_Evidence]:
@@ -128,5 +127,5 @@ def _of_all(seen: Compared, answered_share: tuple[int, int], delta: float) -> li
     if has_audits:
         (audits,) = _evidence(seen.n_audited_differing, seen.n_audited, level / 2, "audited answers")
         share = clopper_pearson_lower(n_answered, n_calls, level / 2)
-        found.append(_Evidence(audits.lower * share, audits.words, " of all calls"))
+        found.append(_Evidence(audits.lower * share, audits.words))
     return found
