@@ -93,6 +93,31 @@ def test_a_caller_does_not_wait_for_an_audit_nor_hear_of_its_failure(
     assert [row.cost_nanousd is None for row in rows] == [True, False, False]
 
 
+def test_an_audit_that_the_end_of_the_server_cuts_off_is_of_unknown_cost(
+    plain_artefact: Path, upstream: Upstream, tmp_path: Path
+) -> None:
+    from serving.conftest import Running
+    from understudy.ledger.database import Ledger
+    from understudy.serving.app import Server, make_app
+    from understudy.serving.settings import TaskSettings
+
+    scripted, url = upstream
+    scripted.script = ["hang"]
+    server = Server(
+        ServeSettings(
+            tasks=(TaskSettings(plain_artefact),), upstream=UpstreamSettings(url, price="1/2"), audit_share=1.0,
+            ledger=LedgerSettings(str(tmp_path / "cut.db")),
+        )
+    )  # fmt: skip
+    running = Running(make_app(server)).start()
+    assert ask(Served(server, running)).status_code == 200
+    wait_for(lambda: not scripted.script)
+    running.stop()
+    ledger = Ledger.open(tmp_path / "cut.db")
+    assert (totals(ledger).cost.n_known, totals(ledger).cost.n_unknown) == (0, 1)
+    ledger.close()
+
+
 def test_an_upstream_that_is_not_there_costs_nothing(plain_artefact: Path, serve: Serve) -> None:
     served = serve(
         plain_artefact, upstream=UpstreamSettings("http://127.0.0.1:9/v1", retries=0), audit_share=1.0

@@ -88,11 +88,13 @@ class Auditor:
                 return
             # It may have been answered and billed: what it cost is unknown.
             record = AuditRecord(call_id=call.id, time_ms=time_ms, status=problem.status, error=problem.code)
-        except (
-            Exception
-        ) as error:  # the caller has its answer: nothing may come of this but a line in the log
+        except asyncio.CancelledError:
+            # The server ends while upstream is at it: whether that will be billed is unknown too.
+            record = AuditRecord(call_id=call.id, time_ms=time_ms, status=499, error="server_ended")
+        except Exception as error:
+            # The caller has its answer: nothing more may come of this.
             _LOG.error("an audit failed inside the server: %s", type(error).__name__)
-            return
+            record = AuditRecord(call_id=call.id, time_ms=time_ms, status=500, error="internal_error")
         try:
             await self._recorder.record_audit(record)
         except RequestProblem:

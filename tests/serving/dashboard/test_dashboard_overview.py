@@ -119,6 +119,7 @@ def test_texts_of_others_are_never_markup(served: Served) -> None:
 
 
 def test_an_unknown_period_is_told(served: Served) -> None:
+    assert get(served, "?task=%00").status_code == 400
     reply = get(served, "?period=5y")
     assert reply.status_code == 400
     assert "24h, 7d, 30d, 90d" in reply.text

@@ -315,7 +315,9 @@ def _known(count: int | None) -> str:
 def _usd(nanousd: int | None) -> object:
     if nanousd is None:
         return tag("span", "unknown", cls="unknown")
-    return "< $0.000001" if 0 < nanousd < _SMALLEST_SHOWN else format_usd(nanousd / _NANO)
+    if nanousd and abs(nanousd) < _SMALLEST_SHOWN:
+        return "< $0.000001" if nanousd > 0 else "> -$0.000001"
+    return format_usd(nanousd / _NANO)
 
 
 def _saving(record: CallRecord) -> object:

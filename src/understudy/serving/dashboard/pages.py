@@ -151,7 +151,7 @@ class Dashboard:
         period = PERIODS.get(request.query_params.get("period") or DEFAULT_PERIOD)
         if period is None:
             raise RequestProblem(400, "unknown_period", f"A period is one of {', '.join(PERIODS)}.")
-        task = request.query_params.get("task") or None
+        task = _asked(request, "task")
         now_ms = time.time_ns() // 1_000_000
         served = dict(server.registry.current.tasks)
         facts = await self._ask(lambda: overview(server.ledger, served, period, task, now_ms))
@@ -166,8 +166,8 @@ class Dashboard:
 
     async def review(self, request: Request, visitor: Visitor) -> Response:
         """The next disagreement, or the one that is named."""
-        task = request.query_params.get("task") or None
-        return await self._review(visitor, task, request.query_params.get("call"))
+        task = _asked(request, "task")
+        return await self._review(visitor, task, _asked(request, "call"))
 
     async def _review(
         self,
@@ -293,7 +293,18 @@ class Dashboard:
 
 
 def _first(form: Form, name: str) -> str:
-    return (form.get(name) or [""])[0]
+    return _storable((form.get(name) or [""])[0])
+
+
+def _asked(request: Request, name: str) -> str | None:
+    """A value of the address; ``None`` if it is not there or empty."""
+    return _storable(request.query_params.get(name) or "") or None
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise RequestProblem(400, "null_character", "Null characters are not allowed here.")
+    return text
 
 
 def _review_address(task: str, call_id: str | None = None) -> str:
