@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -30,6 +30,7 @@ from understudy.serving.dashboard.review import label_of, read_item
 from understudy.serving.dashboard.review_form import entered_values, read_answer
 from understudy.serving.dashboard.review_page import review_page
 from understudy.serving.dashboard.session import COOKIE, SESSION_S, LoginLimit, Sessions, shared_secret
+from understudy.serving.dashboard.visitor import Visitor, visitor_of
 from understudy.serving.problems import RequestProblem
 from understudy.task.parse import OffSchema
 
@@ -40,28 +41,7 @@ __all__ = ["Dashboard", "dashboard_routes"]
 
 _LOG = logging.getLogger("understudy.serving")
 _AT_ONCE, _MOST_WAITING = 2, 8
-_NOBODY = "local"
-_LOGIN = "login"
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks.
-
-    Attributes
-    ----------
-    name
-        Of the key; where nobody has to log in, one word for all.
-    is_known
-        Whether they may see pages.
-    frame
-        What the page's frame needs of them.
-    """
-
-    name: str
-    is_known: bool
-    frame: Frame
 
 
 Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
@@ -108,26 +88,13 @@ class Dashboard:
         finally:
             self._n_waiting -= 1
 
-    def _visitor(self, request: Request) -> Visitor:
-        mode = self._server.settings.mode
-        if self._sessions.is_open_to_all:
-            frame = Frame(None, has_session=True, token=self._sessions.form_token(None), mode=mode)
-            return Visitor(_NOBODY, is_known=True, frame=frame)
-        cookie = request.cookies.get(COOKIE)
-        key = self._sessions.key_of(cookie)
-        if key is None:
-            frame = Frame(None, has_session=False, token=self._sessions.form_token(_LOGIN), mode=mode)
-            return Visitor(_NOBODY, is_known=False, frame=frame)
-        frame = Frame(key.name, has_session=True, token=self._sessions.form_token(cookie), mode=mode)
-        return Visitor(key.name, is_known=True, frame=frame)
-
     def guarded(
         self, endpoint: Endpoint, *, is_public: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
         """The endpoint for those who may see it; problems become pages."""
 
         async def run(request: Request) -> Response:
-            visitor = self._visitor(request)
+            visitor = visitor_of(request, self._sessions, self._server.settings.mode)
             try:
                 if not visitor.is_known and not is_public:
                     if request.method == "GET":
