@@ -54,7 +54,7 @@ def fits(page: Page, width: int) -> bool:
     return bool(page.run(f"Math.max(document.documentElement.scrollWidth, innerWidth) <= {width}"))
 
 
-def test_a_morning_with_the_dashboard(shop: Served, browser: Browser) -> None:
+def test_a_morning_with_the_dashboard(browser: Browser, shop: Served) -> None:
     page, base, ledger = browser.open(), shop.running.url, shop.server.ledger
     page.look(1280, "light")
     page.goto(f"{base}/dashboard")
@@ -116,7 +116,7 @@ def test_a_morning_with_the_dashboard(shop: Served, browser: Browser) -> None:
     assert browser_is_content(page, base)
 
 
-def test_it_fits_a_phone_and_keeps_dark(shop: Served, browser: Browser) -> None:
+def test_it_fits_a_phone_and_keeps_dark(browser: Browser, shop: Served) -> None:
     page, base = browser.open(), shop.running.url
     for width, theme in ((390, "light"), (320, "dark"), (1280, "dark")):
         page.look(width, theme)
@@ -128,7 +128,7 @@ def test_it_fits_a_phone_and_keeps_dark(shop: Served, browser: Browser) -> None:
     assert browser_is_content(page, base)
 
 
-def test_an_operator_logs_in_by_the_form(serve: Serve, shop_artefact: Path, browser: Browser) -> None:
+def test_an_operator_logs_in_by_the_form(browser: Browser, serve: Serve, shop_artefact: Path) -> None:
     served = serve(shop_artefact, keys=(BOSS,))
     page = browser.open()
     page.goto(f"{served.running.url}/dashboard")
@@ -155,7 +155,7 @@ def browser_is_content(page: Page, base: str) -> bool:
     PICTURES is None, reason="writes the documentation's pictures; set UNDERSTUDY_SCREENSHOTS"
 )
 def test_pictures(
-    serve: Serve, shop_artefact: Path, shop_lines: list[dict[str, Any]], browser: Browser, tmp_path: Path
+    browser: Browser, serve: Serve, shop_artefact: Path, shop_lines: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     folder = Path(str(PICTURES))
     ledger = LedgerSettings(str(tmp_path / "month.db"), keeps_texts=True)
