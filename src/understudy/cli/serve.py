@@ -37,6 +37,12 @@ __all__ = ["serve_command"]
     help="An unsure call that nobody else can answer.  [default: fail]",
 )
 @click.option("--store-texts", is_flag=True, help="Keep requests and answers in the ledger, masked.")
+@click.option(
+    "--audit-share",
+    type=click.FloatRange(0, 1),
+    help="Share of students' answers that upstream is asked about too, afterwards.  [default: 0]",
+)
+@click.option("--no-dashboard", "has_no_dashboard", is_flag=True, help="No pages at /dashboard.")
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port.  [default: 8400]")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -69,7 +75,7 @@ def serve_command(
 
     options = {
         **{
-            name: value if value is None or isinstance(value, int) else str(value)
+            name: value if value is None or isinstance(value, int | float) else str(value)
             for name, value in given.items()
         },
         "artefacts": [str(folder) for folder in artefacts],
@@ -116,6 +122,8 @@ def _tell_what_is_served(settings: ServeSettings, log_format: LogFormat) -> None
     click.echo(f"upstream  {upstream or 'none: unsure calls fail'}", err=True)
     click.echo(f"ledger    {ledger}", err=True)
     click.echo(f"listening on {address}  (mode {settings.mode})", err=True)
+    if settings.has_dashboard:
+        click.echo(f"dashboard {address.removesuffix('/v1')}/dashboard", err=True)
 
 
 def _serve_here(settings: ServeSettings, options: dict[str, Any], logs: dict[str, Any]) -> None:

@@ -15,10 +15,12 @@ from sqlalchemy import URL, Connection, Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from understudy.ledger.audit import AuditRecord
+from understudy.ledger.audit_rows import insert_audits
 from understudy.ledger.engine import begin_writing, ledger_url, make_engine
 from understudy.ledger.errors import LedgerError, RecordRefusedError
 from understudy.ledger.migrations import migrate
-from understudy.ledger.record import FIELD_NAMES, CallRecord
+from understudy.ledger.record import CallRecord
 from understudy.ledger.schema import calls
 
 __all__ = ["Ledger"]
@@ -136,7 +138,7 @@ class Ledger:
                 todo="see that the server runs and that its user may use this database",
             ) from None
 
-    def insert(self, records: Sequence[CallRecord]) -> int:
+    def insert(self, records: Sequence[CallRecord | AuditRecord]) -> int:
         """Insert records that are not there yet, in one transaction.
 
         Null characters and unpaired surrogates, which PostgreSQL cannot store, become U+FFFD.
@@ -144,7 +146,7 @@ class Ledger:
         Parameters
         ----------
         records
-            Any number; of an id that is there, or comes twice, the first stays.
+            Calls and audits, any number; of an id that is there, or comes twice, the first stays.
 
         Returns
         -------
@@ -160,19 +162,30 @@ class Ledger:
         """
         if not records:
             return 0
-        make = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = make(calls).on_conflict_do_nothing(index_elements=[calls.c.id]).returning(calls.c.id)
+        of_calls = [_row(record) for record in records if isinstance(record, CallRecord)]
+        of_audits = [_row(record) for record in records if isinstance(record, AuditRecord)]
+        n_new = 0
         with self.writing() as connection:
-            # Counted by what comes back: psycopg says no number of rows for many statements in one.
-            return len(connection.execute(statement, [_row(record) for record in records]).all())
+            if of_calls:
+                n_new += _insert_calls(connection, of_calls)
+            if of_audits:
+                n_new += insert_audits(connection, of_audits)
+        return n_new
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
         self._engine.dispose()
 
 
-def _row(record: CallRecord) -> dict[str, Any]:
-    return {name: _storable(getattr(record, name)) for name in FIELD_NAMES}
+def _insert_calls(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = make(calls).on_conflict_do_nothing(index_elements=[calls.c.id]).returning(calls.c.id)
+    # Counted by what comes back: psycopg says no number of rows for many statements in one.
+    return len(connection.execute(statement, rows).all())
+
+
+def _row(record: CallRecord | AuditRecord) -> dict[str, Any]:
+    return {name: _storable(getattr(record, name)) for name in type(record).__dataclass_fields__}
 
 
 def _storable(value: Any) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from understudy.errors import UnderstudyError
+from understudy.ledger.audit import AuditRecord, read_record
 from understudy.ledger.errors import RecordRefusedError
 from understudy.ledger.framing import SpoolBatch
 from understudy.ledger.record import CallRecord
@@ -197,11 +198,11 @@ class Drainer:
 
     def _insert(self, batch: SpoolBatch) -> None:
         """Have a batch durably in the database, or raise."""
-        readable: list[tuple[bytes, CallRecord]] = []
+        readable: list[tuple[bytes, CallRecord | AuditRecord]] = []
         refused: list[bytes] = []
         for payload in batch.payloads:
             try:
-                readable.append((payload, CallRecord.from_json(payload)))
+                readable.append((payload, read_record(payload)))
             except RecordRefusedError:
                 refused.append(payload)
         try:
@@ -215,7 +216,7 @@ class Drainer:
         self._n_damaged += batch.n_damaged
         self._worked()
 
-    def _insert_singly(self, readable: Sequence[tuple[bytes, CallRecord]]) -> list[bytes]:
+    def _insert_singly(self, readable: Sequence[tuple[bytes, CallRecord | AuditRecord]]) -> list[bytes]:
         # One bad record must not keep the others out, nor be lost.
         refused = []
         for payload, record in readable:

@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from understudy.ledger.audit import AuditRecord
 from understudy.ledger.errors import LedgerError
 from understudy.ledger.framing import check_size
 from understudy.ledger.record import CallRecord
@@ -52,7 +53,7 @@ class GroupCommit:
         """Records that wait for their group to begin."""
         return len(self._waiting)
 
-    async def append(self, record: CallRecord) -> None:
+    async def append(self, record: CallRecord | AuditRecord) -> None:
         """Record one call; when this returns, it survives the end of the process.
 
         An append that is cancelled may still be recorded.

@@ -83,6 +83,64 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "CREATE INDEX understudy_calls_key_time ON understudy_calls (key_name, time_ms)",
         ),
     ),
+    Migration(
+        3,
+        "what the student said where upstream answered; labels by people",
+        (
+            "ALTER TABLE understudy_calls ADD COLUMN student_answer TEXT",
+            """
+            CREATE TABLE understudy_gold (
+                call_id TEXT NOT NULL PRIMARY KEY,
+                task TEXT,
+                chosen TEXT NOT NULL,
+                value TEXT,
+                labelled_by TEXT NOT NULL,
+                time_ms BIGINT NOT NULL
+            )
+            """,
+            "CREATE INDEX understudy_gold_by ON understudy_gold (labelled_by, time_ms)",
+        ),
+    ),
+    Migration(
+        4,
+        "indices for the dashboard: a day's sums, comparisons and disagreements without reading whole rows",
+        (
+            """
+            CREATE INDEX understudy_calls_day ON understudy_calls (
+                (time_ms / 86400000), task, answered_by, mode, time_ms, latency_us, cost_nanousd,
+                teacher_cost_nanousd, is_agreeing
+            )
+            """,
+            """
+            CREATE INDEX understudy_calls_compared ON understudy_calls (
+                task, artefact_id, time_ms, is_agreeing, mode, confidence, rung
+            ) WHERE is_agreeing IS NOT NULL
+            """,
+            "CREATE INDEX understudy_calls_disagreeing ON understudy_calls (time_ms, id) WHERE NOT is_agreeing",
+        ),
+    ),
+    Migration(
+        5,
+        "audits: what upstream says to calls that a student had answered",
+        (
+            """
+            CREATE TABLE understudy_audits (
+                call_id TEXT NOT NULL PRIMARY KEY,
+                time_ms BIGINT NOT NULL,
+                status BIGINT NOT NULL,
+                is_agreeing BOOLEAN,
+                cost_nanousd BIGINT,
+                input_tokens BIGINT,
+                output_tokens BIGINT,
+                error TEXT,
+                response TEXT,
+                student_answer TEXT,
+                is_counted BOOLEAN NOT NULL
+            )
+            """,
+            "CREATE INDEX understudy_audits_open ON understudy_audits (call_id) WHERE NOT is_counted",
+        ),
+    ),
 )
 
 

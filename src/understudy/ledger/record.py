@@ -39,7 +39,7 @@ MAX_NAME_CHARACTERS: Final = 200
 """Limit of names, in characters: PostgreSQL refuses to index values of more than about 2,700 bytes."""
 
 _NAMES = ("task", "model", "rung", "artefact_id", "key_name", "error")
-_TEXTS = ("request", "response")
+_TEXTS = ("request", "response", "student_answer")
 _COUNTS = ("time_ms", "status", "latency_us")
 _OPTIONAL_COUNTS = (
     "input_tokens", "output_tokens", "cached_tokens", "cost_nanousd", "teacher_cost_nanousd",
@@ -92,13 +92,15 @@ class CallRecord:
     is_streamed
         Whether the answer was sent as a stream.
     is_agreeing
-        In shadow mode whether the student's answer equals the upstream's; ``None`` where not compared.
+        In shadow mode whether the student's answer equals the upstream's; ``None`` where not compared. A call that
+        is audited afterwards gets it from the audit.
     key_name
         The name of the API key, never the key.
     error
         A short word for machines (``upstream_timeout``), never a user's text.
-    request, response
-        JSON texts, only where texts are kept.
+    request, response, student_answer
+        JSON texts, only where texts are kept; the last is what the student said where upstream answered and the
+        two were compared.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class CallRecord:
     error: str | None = None
     request: str | None = None
     response: str | None = None
+    student_answer: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("id", self.id)

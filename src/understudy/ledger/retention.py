@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import delete, or_, select, update
 
 from understudy.ledger.database import Ledger
-from understudy.ledger.schema import calls
+from understudy.ledger.schema import AUDIT_TEXT_COLUMNS, TEXT_COLUMNS, audits, calls, gold
 
 __all__ = ["forget_texts", "purge"]
 
@@ -21,7 +21,7 @@ _ROWS: Final = 2000
 
 
 def forget_texts(ledger: Ledger, older_than_ms: int) -> int:
-    """Remove requests and responses of old calls; who answered and what it cost stays.
+    """Remove requests and answers of old calls, gold answers included; who answered and what it cost stays.
 
     Parameters
     ----------
@@ -40,9 +40,10 @@ def forget_texts(ledger: Ledger, older_than_ms: int) -> int:
     LedgerError
         If the database does not answer. What was forgotten until then stays forgotten.
     """
-    has_texts = or_(calls.c.request.is_not(None), calls.c.response.is_not(None))
+    has_texts = or_(*(calls.c[name].is_not(None) for name in TEXT_COLUMNS))
     old = select(calls.c.id).where(calls.c.time_ms < older_than_ms, has_texts).limit(_ROWS)
-    statement = update(calls).where(calls.c.id.in_(old)).values(request=None, response=None)
+    statement = update(calls).where(calls.c.id.in_(old)).values(dict.fromkeys(TEXT_COLUMNS))
+    _forget_beside(ledger, older_than_ms)
     count = 0
     while True:
         with ledger.writing() as connection:
@@ -52,8 +53,23 @@ def forget_texts(ledger: Ledger, older_than_ms: int) -> int:
             return count
 
 
+def _forget_beside(ledger: Ledger, older_than_ms: int) -> None:
+    """Texts of old calls that lie in other tables: audits, and gold answers, which may repeat a text."""
+    old = select(calls.c.id).where(calls.c.time_ms < older_than_ms)
+    has_texts = or_(*(audits.c[name].is_not(None) for name in AUDIT_TEXT_COLUMNS))
+    with ledger.writing() as connection:
+        connection.execute(
+            update(audits)
+            .where(has_texts, audits.c.call_id.in_(old))
+            .values(dict.fromkeys(AUDIT_TEXT_COLUMNS))
+        )
+        connection.execute(
+            update(gold).where(gold.c.value.is_not(None), gold.c.call_id.in_(old)).values(value=None)
+        )
+
+
 def purge(ledger: Ledger, older_than_ms: int) -> int:
-    """Delete old calls altogether: totals of that time are gone too.
+    """Delete old calls altogether, with their audits and labels: totals of that time are gone too.
 
     Parameters
     ----------
@@ -72,8 +88,11 @@ def purge(ledger: Ledger, older_than_ms: int) -> int:
     LedgerError
         If the database does not answer. What was deleted until then stays deleted.
     """
-    old = select(calls.c.id).where(calls.c.time_ms < older_than_ms).limit(_ROWS)
-    statement = delete(calls).where(calls.c.id.in_(old))
+    old = select(calls.c.id).where(calls.c.time_ms < older_than_ms)
+    statement = delete(calls).where(calls.c.id.in_(old.limit(_ROWS)))
+    with ledger.writing() as connection:
+        for table in (gold, audits):
+            connection.execute(delete(table).where(table.c.call_id.in_(old)))
     count = 0
     while True:
         with ledger.writing() as connection:

@@ -25,9 +25,11 @@ from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.spool import Spool
 from understudy.serving.answering import Answerer
+from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
 from understudy.serving.crew import Crew, Order
+from understudy.serving.dashboard.pages import dashboard_routes
 from understudy.serving.events import tell, where_it_broke
 from understudy.serving.forward import Forwarder, until_gone
 from understudy.serving.handle import Handler
@@ -106,7 +108,10 @@ class Server:
         commit = GroupCommit(self.spool)
         recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics, self.watch)
         forwarder = Forwarder(self.settings, self.upstreams, recorder, self.budgets)
-        self.handler = Handler(self.settings, self.registry, forwarder, self.answerer, self.keys, self.watch)
+        auditor = Auditor(self.settings.audit_share, self.upstreams, self.budgets, recorder)
+        self.handler = Handler(
+            self.settings, self.registry, forwarder, self.answerer, self.keys, auditor, self.watch
+        )
         self.drainer.start()
         loop = asyncio.get_running_loop()
         try:
@@ -129,6 +134,7 @@ class Server:
             if self.crew is not None:
                 self.crew.leave()
             await forwarder.finish()
+            await auditor.finish()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)
             await self.upstreams.close()
@@ -354,5 +360,6 @@ def make_app(server: Server) -> Starlette:
             Route("/metrics", server.limited(server.metrics_page)),
             Route("/admin/reload", server.limited(server.admin_reload), methods=["POST"]),
             Route("/admin/rollback", server.limited(server.admin_roll_back), methods=["POST"]),
+            *(dashboard_routes(server) if server.settings.has_dashboard else ()),
         ],
     )

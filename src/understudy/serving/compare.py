@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from understudy.calls.call import ABSENT
 from understudy.calls.chat import chat_exchange
 from understudy.calls.columns import ColumnMap
 from understudy.calls.report import LineRefusedError
@@ -12,7 +13,7 @@ from understudy.serving.registry import ServedTask
 from understudy.task.field import values_equal
 from understudy.task.parse import OffSchema, parse_output
 
-__all__ = ["agrees"]
+__all__ = ["agrees", "student_output"]
 
 _NO_COLUMNS = ColumnMap.of(None)
 
@@ -32,3 +33,9 @@ def agrees(task: ServedTask, answer: Answer, request: Any, reply: Any) -> bool |
         for field in task.model.task.fields
         if field.required
     )
+
+
+def student_output(task: ServedTask, answer: Answer) -> Any:
+    """What the student says, deferred or not, in the teacher's shape; fields that no rung writes are left out."""
+    said = task.model.task.assemble({name: field.value for name, field in answer.fields.items()})
+    return None if said is ABSENT else said

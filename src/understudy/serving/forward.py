@@ -23,7 +23,7 @@ from understudy.serving.relay import StreamNotes, events_of, reply_json
 from understudy.serving.settings import ServeSettings
 from understudy.serving.upstream import Forwarded, Upstreams
 
-__all__ = ["Forwarder", "until_gone"]
+__all__ = ["Forwarder", "listed_price", "until_gone"]
 
 Made = TypeVar("Made")
 
@@ -118,7 +118,7 @@ class Forwarder:
             url, status = forwarded.upstream.settings.url, forwarded.reply.status
             call.span.upstream_answered(url, status, usage, said, call.error)
         if forwarded.reply.status < 400:
-            price = forwarded.upstream.price or _listed_price(call, said)
+            price = forwarded.upstream.price or listed_price(call, said)
             call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
             call.teacher_nanousd = call.cost_nanousd
             self.budgets.spend(None if call.key is None else call.key.name, call.cost_nanousd)
@@ -160,7 +160,7 @@ class Forwarder:
         await self.recorder.record(call, "upstream" if is_good else "failed", status, said)
 
 
-def _listed_price(call: CallInWork, said: Any) -> NanoPrice | None:
+def listed_price(call: CallInWork, said: Any) -> NanoPrice | None:
     """The list price of the model that says it answered, else of the one that was asked for."""
     named = said.get("model") if isinstance(said, Mapping) else None
     return listed_nano_price(named or call.model) or listed_nano_price(call.model)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from understudy.serving.answering import Answerer, best_guess
+from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
 from understudy.serving.forward import Forwarder
 from understudy.serving.in_work import CallInWork, reply_headers
@@ -48,7 +49,7 @@ class Handler:
 
     Attributes
     ----------
-    settings, registry, forwarder, answerer, keys, watch
+    settings, registry, forwarder, answerer, keys, auditor, watch
         What it works with.
     """
 
@@ -57,6 +58,7 @@ class Handler:
     forwarder: Forwarder
     answerer: Answerer
     keys: Keys
+    auditor: Auditor
     watch: Watch
 
     async def call(self, request: Request, path: str) -> Response:
@@ -95,6 +97,7 @@ class Handler:
     async def _answer(self, request: Request, call: CallInWork) -> Response:
         reply = await self._student_reply(call)
         if reply is not None:
+            self.auditor.consider(call, request.headers)
             return reply
         try:
             forwarded = await self.forwarder.begin(request, call)

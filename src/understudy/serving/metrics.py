@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from understudy.ledger.audit import AuditRecord
 from understudy.ledger.record import CallRecord
 
 __all__ = ["Gauges", "Metrics"]
@@ -37,6 +38,7 @@ class Metrics:
         self._buckets: dict[str, list[int]] = {}
         self._microseconds: Counter[str] = Counter()
         self._nanousd: Counter[tuple[str, str]] = Counter()
+        self._audits: Counter[str] = Counter()
 
     def count(self, record: CallRecord) -> None:
         """Count one recorded call."""
@@ -50,6 +52,13 @@ class Metrics:
             if amount is not None:
                 self._nanousd[(task, name)] += amount
 
+    def count_audit(self, record: AuditRecord) -> None:
+        """Count one audit, and what it cost."""
+        word = {True: "agreeing", False: "differing", None: "not_compared"}[record.is_agreeing]
+        self._audits[word] += 1
+        if record.cost_nanousd is not None:
+            self._nanousd[("", "audits")] += record.cost_nanousd
+
     def state(self) -> dict[str, Any]:
         """JSON form, for :meth:`add` in another process."""
         return {
@@ -58,6 +67,7 @@ class Metrics:
             "buckets": self._buckets,
             "microseconds": self._microseconds,
             "nanousd": [[*key, amount] for key, amount in self._nanousd.items()],
+            "audits": self._audits,
         }
 
     def add(self, state: Mapping[str, Any]) -> None:
@@ -71,6 +81,7 @@ class Metrics:
         self._microseconds.update(state["microseconds"])
         for task, kind, amount in state["nanousd"]:
             self._nanousd[(task, kind)] += amount
+        self._audits.update(state["audits"])
 
     def text(self, gauges: Gauges, others: Sequence[Mapping[str, Any]] = ()) -> str:
         """The page of ``/metrics``.
@@ -115,6 +126,13 @@ class Metrics:
         lines += [
             f'understudy_usd_total{{task="{_label(task)}",kind="{kind}"}} {amount / 1e9}'
             for (task, kind), amount in sorted(self._nanousd.items())
+        ]
+        lines.append(
+            "# HELP understudy_audits_total Answers of students that upstream was asked about afterwards."
+        )
+        lines.append("# TYPE understudy_audits_total counter")
+        lines += [
+            f'understudy_audits_total{{result="{word}"}} {n}' for word, n in sorted(self._audits.items())
         ]
         name = "understudy_ledger_failures_total"
         lines.append(f"# HELP {name} Calls that failed because their row could not be written.")

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from understudy.calls.call import Usage
+from understudy.ledger.audit import AuditRecord
 from understudy.ledger.errors import LedgerError
 from understudy.ledger.group_commit import GroupCommit
 from understudy.ledger.masking import mask_json
 from understudy.ledger.record import AnsweredBy, CallRecord
+from understudy.serving.compare import student_output
 from understudy.serving.in_work import CallInWork
 from understudy.serving.metrics import Metrics
 from understudy.serving.problems import RequestProblem
@@ -76,7 +78,7 @@ class Recorder:
             is_agreeing=call.is_agreeing,
             key_name=_name(None if call.key is None else call.key.name),
             error=_name(call.error),
-            **self._texts(call.body, reply),
+            **self._texts(call, reply),
         )
         try:
             await self._commit.append(record)
@@ -91,11 +93,38 @@ class Recorder:
         self._metrics.count(record)
         self._watch.recorded(call, record)
 
-    def _texts(self, request: Any, reply: Any) -> dict[str, str | None]:
-        if not self._settings.keeps_texts or request is None:
+    async def record_audit(self, record: AuditRecord) -> None:
+        """Write an audit down.
+
+        Raises
+        ------
+        RequestProblem
+            503 if it cannot be written.
+        """
+        try:
+            await self._commit.append(record)
+        except LedgerError as error:
+            self._metrics.ledger_failures += 1
+            raise RequestProblem(503, "ledger_unavailable", "The audit could not be written down.") from error
+        self._metrics.count_audit(record)
+
+    def audit_texts(self, call: CallInWork, reply: Any) -> dict[str, Any]:
+        """Upstream's answer and the student's, as an audit keeps them."""
+        if not self._settings.keeps_texts or call.task is None or call.answer is None:
             return {}
         show = mask_json if self._settings.is_masked else (lambda value: value)
-        return {"request": _json(show(request)), "response": None if reply is None else _json(show(reply))}
+        student = student_output(call.task, call.answer)
+        return {"response": _json(show(reply)), "student_answer": _json(show(student))}
+
+    def _texts(self, call: CallInWork, reply: Any) -> dict[str, str | None]:
+        if not self._settings.keeps_texts or call.body is None:
+            return {}
+        show = mask_json if self._settings.is_masked else (lambda value: value)
+        texts = {"request": _json(show(call.body)), "response": None if reply is None else _json(show(reply))}
+        # Kept where it was compared: for whoever has to say which of the two is right.
+        if call.is_agreeing is not None and call.task is not None and call.answer is not None:
+            texts["student_answer"] = _json(show(student_output(call.task, call.answer)))
+        return texts
 
 
 def _json(value: Any) -> str:

@@ -210,8 +210,13 @@ class ServeSettings:
         upstream answers, nothing else.
     when_alone
         What to do with an unsure call that nobody else can answer: ``fail``, or ``answer`` and mark the reply.
+    audit_share
+        Share of the answers of students, in [0, 1], that upstream is asked about too, afterwards; costs what asking
+        costs.
     has_headers
         Whether replies carry ``x-understudy-...`` headers.
+    has_dashboard
+        Whether there are pages at ``/dashboard``.
     body_bytes, body_s, most_at_once
         Limits: of a request's size, of the time to send it, of requests in work.
     """
@@ -225,7 +230,9 @@ class ServeSettings:
     port: int = 8400
     mode: Mode = "serve"
     when_alone: Literal["fail", "answer"] = "fail"
+    audit_share: float = 0.0
     has_headers: bool = True
+    has_dashboard: bool = True
     body_bytes: int = 8_000_000
     body_s: float = 30.0
     most_at_once: int = 512
@@ -235,6 +242,10 @@ class ServeSettings:
             raise ConfigError("an unknown mode", given=self.mode, todo="one of serve, shadow, record")
         if self.when_alone not in ("fail", "answer"):
             raise ConfigError("when_alone is unknown", given=self.when_alone, todo="fail or answer")
+        if isinstance(self.audit_share, bool) or not 0 <= self.audit_share <= 1:
+            raise ConfigError("audit_share must be from 0 to 1", given=repr(self.audit_share))
+        if self.audit_share and self.upstream is None:
+            raise ConfigError("audits need an upstream to ask", todo="--upstream URL, or audit_share = 0")
         if not 0 < self.port < 65_536:
             raise ConfigError("a port lies between 1 and 65,535", given=str(self.port))
         if not self.tasks and self.upstream is None:

@@ -35,9 +35,11 @@ def settings_of(options: Mapping[str, Any]) -> ServeSettings:
     path = options.get("config")
     changes: dict[str, Any] = {}
     base = read_settings(Path(path)) if path else None
-    for name in ("host", "port", "mode", "when_alone"):
+    for name in ("host", "port", "mode", "when_alone", "audit_share"):
         if options.get(name) is not None:
             changes[name] = options[name]
+    if options.get("has_no_dashboard"):
+        changes["has_dashboard"] = False
     if options.get("artefacts"):
         changes["tasks"] = tuple(TaskSettings(Path(folder)) for folder in options["artefacts"])
     if options.get("upstream"):
