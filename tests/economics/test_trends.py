@@ -1,5 +1,6 @@
 import math
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,9 +156,13 @@ def test_other_tables_are_refused(tmp_path):
 
 
 def test_epochs_table_gives_5_and_a_half_months_of_compute():
-    from conftest import ROOT
-
-    path = ROOT.parent / "shared" / "data" / "scaling" / "epoch_notable_models_trimmed.csv"
+    path = (
+        Path(__file__).resolve().parents[2].parent
+        / "shared"
+        / "data"
+        / "scaling"
+        / "epoch_notable_models_trimmed.csv"
+    )
     if not path.is_file():
         pytest.skip("published points (shared/data/scaling) are not beside the project on this machine")
     compute = leading_run_trend(path, column=FLOP_COLUMN)

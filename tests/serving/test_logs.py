@@ -177,5 +177,6 @@ def test_calls_are_not_told_unless_asked_for(
     httpx.post(f"{served.url}/v1/chat/completions", json=chat_request(SURE))
     served.end()
     lines = served.lines()
-    assert len(lines) == 4  # the task, the upstream, the ledger, the address
-    assert lines[-1].startswith("listening on http://127.0.0.1:")
+    assert len(lines) == 5  # the task, the upstream, the ledger, the address, the dashboard
+    assert lines[-2].startswith("listening on http://127.0.0.1:")
+    assert lines[-1].endswith("/dashboard")
