@@ -20,9 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from understudy.errors import DataError
+from understudy.errors import ConfigError, DataError
 from understudy.lm.losses.checks import check_positive
 from understudy.lm.losses.pointwise import FORWARD_KL, Divergence
 from understudy.lm.losses.positions import normalise_in_place, pick_positions, wide_type
@@ -162,7 +161,7 @@ def chunked_head_loss(
             return row_losses(logits_cv, rows), None
         with torch.enable_grad():
             losses_c = row_losses(logits_cv.requires_grad_(), rows)
-        (slopes_cv,) = torch.autograd.grad(losses_c.sum(), logits_cv)
+            (slopes_cv,) = torch.autograd.grad(losses_c.sum(), logits_cv)
         return losses_c.detach(), slopes_cv
 
     return _apply(hidden_nh, head_vh, chunk_losses, normaliser, chunk_positions)
@@ -233,8 +232,14 @@ class _ChunkedHeadLoss(torch.autograd.Function):
         return total * scale
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # The kept gradients are constants to autograd: a second derivative would come out as 0 in silence.
+            raise ConfigError(
+                "chunked losses have no second derivative",
+                given="create_graph=True",
+                todo="compute the loss from full logits: understudy.lm.losses.divergence",
+            )
         # Scaling by 1 would copy both gradients, the larger as large as the output matrix, for nothing.
         is_scaled = bool(upstream != 1)
         slopes = (

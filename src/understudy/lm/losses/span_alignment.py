@@ -147,8 +147,8 @@ def _cuts(text_length: int, spans: Sequence[Span], side: str) -> list[_Cut]:
             raise DataError("offsets must not go backwards", given=given)
         groups[-1].tokens.append(at)
         groups[-1].end = max(groups[-1].end, end)
-    nexts = [group.begin for group in groups[1:]] + [text_length]
+    nexts = [*(group.begin for group in groups[1:]), text_length]
     return [
         _Cut(tuple(group.tokens), group.end, following)
-        for group, following in zip(groups, nexts, strict=True)
+        for group, following in zip(groups, nexts, strict=False)  # no groups: nothing, and one end
     ]
