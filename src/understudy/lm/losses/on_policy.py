@@ -81,7 +81,7 @@ def on_policy_loss(
     recorded
         Prompts with the teacher's (or the log's) answers.
     sample
-        Takes row numbers (b',) and gives the same prompts with answers written by the student, b' rows in this order,
+        Takes row numbers (b',), on the CPU, and gives the same prompts with answers written by the student, b' rows in this order,
         normally at temperature 1. Called without gradients, and only if a row was drawn.
     student, teacher
         Take texts, give logits (b, t, v): those at t are for the token at t + 1. The teacher is called without
