@@ -1,6 +1,7 @@
 """Memory and time of a distillation step on the output layer: all logits at once against a few positions at a time.
 
     python benchmarks/losses.py [--positions N] [--hidden H] [--vocabulary V] [--pairs P] [--sweep] [--threads T]
+        [--variants ...]
 
 Variants, each computing the loss and its gradients with respect to the student's hidden states and output matrix:
 
@@ -8,6 +9,8 @@ Variants, each computing the loss and its gradients with respect to the student'
   for Jensen-Shannon as in TRL's GKD trainer);
 - ``whole``: ``understudy.lm.losses.divergence`` on full logits;
 - ``chunked``: ``understudy.lm.losses.chunked``;
+- ``by_autograd``: the same chunks, each differentiated by autograd (``chunked_head_loss``), to see what derivatives by
+  hand and arrays that are used again are worth; only if named in ``--variants``;
 - ``liger``: Liger Kernel's fused linear JSD, only with a GPU and only if `liger_kernel` is installed.
 
 Every measurement is a fresh process, one step after a small warm-up; variants take turns (A B C A B C ...), medians are
@@ -52,7 +55,7 @@ def main() -> None:
     print("| loss | variant | peak memory, MB | of naive | CPU s | of naive | wall s | of naive |")
     print("|---|---|---|---|---|---|---|---|")
     for loss in options.losses:
-        _table({**shape, "device": "cpu", "loss": loss}, ("naive", "whole", "chunked"), options.pairs)
+        _table({**shape, "device": "cpu", "loss": loss}, ("naive", *options.variants), options.pairs)
     if options.sweep:
         _sweep({**shape, "device": "cpu", "loss": "forward_kl", "variant": "chunked"}, options.pairs)
     _on_gpu(shape, options)
@@ -65,6 +68,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=131_072)
     parser.add_argument("--pairs", type=int, default=3, help="how often each variant has its turn")
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=LOSSES)
+    named = ("whole", "chunked", "by_autograd")
+    parser.add_argument("--variants", nargs="+", choices=named, default=named[:2], help="beside naive")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help="also vary the positions of a chunk")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -75,7 +80,7 @@ def _on_gpu(shape: dict[str, Any], options: argparse.Namespace) -> None:
     if importlib.util.find_spec("torch") is None or not _run({"ask": "gpu"})["has_gpu"]:
         print("skipped: no GPU, so neither GPU memory nor Liger Kernel was measured")
         return
-    variants: tuple[str, ...] = ("naive", "whole", "chunked")
+    variants = ("naive", *options.variants)
     if importlib.util.find_spec("liger_kernel") is None:
         print("skipped: Liger Kernel is not installed (pip install liger-kernel)")
     else:
@@ -226,6 +231,23 @@ def _chunked(what: dict[str, Any], *inputs: torch.Tensor) -> torch.Tensor:
     return chunked_divergence(*inputs, divergence=_divergence(what), chunk_positions=what.get("chunk"))
 
 
+def _by_autograd(what: dict[str, Any], *inputs: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    from understudy.lm.losses.chunked import chunked_head_loss
+    from understudy.lm.losses.positions import log_probabilities
+
+    hidden, head, teacher_hidden, teacher_head = inputs
+    divergence = _divergence(what)
+
+    def row_losses(logits: torch.Tensor, rows: slice) -> torch.Tensor:
+        with torch.no_grad():
+            log_p = log_probabilities(teacher_hidden[rows] @ teacher_head.T)
+        return divergence.losses(log_p, log_probabilities(logits))
+
+    return chunked_head_loss(hidden, head, row_losses)
+
+
 def _liger(what: dict[str, Any], *inputs: torch.Tensor) -> torch.Tensor:
     from liger_kernel.transformers.fused_linear_jsd import LigerFusedLinearJSD
 
@@ -239,6 +261,7 @@ _VARIANTS: dict[str, Callable[..., Any]] = {
     "naive": _naive,
     "whole": _whole,
     "chunked": _chunked,
+    "by_autograd": _by_autograd,
     "liger": _liger,
 }
 
