@@ -1,0 +1,1 @@
+"""Generative students: small decoders, dense or mixture of experts, and how they are trained."""
