@@ -56,11 +56,11 @@ def skewed_tokens(n=512, d_model=12):
 
 @pytest.mark.parametrize("gate", ["softmax", "sigmoid"])
 def test_the_bias_evens_out_a_skewed_router(gate):
-    router = router_of(ExpertsConfig(8, 2, 8, gate=gate))
+    router = router_of(ExpertsConfig(8, 2, 8, gate=gate), scale=0.25)
     tokens = skewed_tokens()
     before = layer_load(router(tokens).loads().tolist())
-    for _ in range(400):
-        update_bias(router, router(tokens).loads(), 0.005)
+    for _ in range(600):
+        update_bias(router, router(tokens).loads(), 0.002)
     after = layer_load(router(tokens).loads().tolist())
     assert before.busiest_to_mean > 2
     assert before.n_dead > 0
