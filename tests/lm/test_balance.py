@@ -26,7 +26,9 @@ def test_the_losses_are_those_of_the_papers(gate):
     chosen = np.argsort(-scores, axis=1)[:, :2]
     shares = np.array([(chosen == expert).sum() / 80 for expert in range(5)])
     assert float(switch_loss(routing).detach()) == pytest.approx(5 * shares @ probabilities.mean(0), rel=1e-5)
-    assert float(z_loss(routing).detach()) == pytest.approx(np.mean(np.log(np.exp(logits).sum(1)) ** 2), rel=1e-5)
+    assert float(z_loss(routing).detach()) == pytest.approx(
+        np.mean(np.log(np.exp(logits).sum(1)) ** 2), rel=1e-5
+    )
 
 
 def test_an_even_router_has_a_switch_loss_of_one():
@@ -42,9 +44,9 @@ def test_settings_weigh_the_losses():
     assert float(both) == pytest.approx(float(switch_loss(routing)) + 0.5 * float(z_loss(routing)))
     assert router_loss([routing], BalanceSettings("none", z_weight=0.0)) is None
     assert router_loss([], BalanceSettings()) is None
-    with pytest.raises(ConfigError, match="^kind must be"):
+    with pytest.raises(ConfigError, match=r"^kind must be"):
         BalanceSettings("even")
-    with pytest.raises(ConfigError, match="^bias_rate must be"):
+    with pytest.raises(ConfigError, match=r"^bias_rate must be"):
         BalanceSettings(bias_rate=-1.0)
 
 

@@ -51,7 +51,12 @@ def test_the_seed_fixes_the_weights_and_leaves_the_callers_random_state():
 def test_generation_with_a_cache_equals_generation_without():
     model = build_decoder(MIXTURE, seed=2).eval()
     ids = torch.arange(10).view(1, 10)
-    words = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 8, "do_sample": False, "pad_token_id": 0}
+    words = {
+        "attention_mask": torch.ones_like(ids),
+        "max_new_tokens": 8,
+        "do_sample": False,
+        "pad_token_id": 0,
+    }
     cached = model.generate(ids, use_cache=True, **words)
     assert torch.equal(cached, model.generate(ids, use_cache=False, **words))
     assert cached.shape == (1, 18)

@@ -61,7 +61,9 @@ def kill_at(step):
 
 
 def losses(run):
-    return [(record.loss, record.router_loss, record.gradient_norm, record.valid_loss) for record in run.records]
+    return [
+        (record.loss, record.router_loss, record.gradient_norm, record.valid_loss) for record in run.records
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,10 @@ def test_training_learns_and_its_record_says_how(data, whole):
     assert run.records[-1].loads[0].gate_cosine < 0.999
     biases = [block.router.bias for block in expert_blocks(load_decoder(run.checkpoint))]
     assert all(bias.abs().sum() > 0 for bias in biases)
-    assert [path.name for path in list_checkpoints(folder / "checkpoints")] == ["step-00000008", "step-00000012"]
+    assert [path.name for path in list_checkpoints(folder / "checkpoints")] == [
+        "step-00000008",
+        "step-00000012",
+    ]
 
 
 def test_a_damaged_checkpoint_is_one_clear_error_and_the_one_before_is_usable(data, whole, tmp_path):

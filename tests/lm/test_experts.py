@@ -39,7 +39,9 @@ def by_hand(block, x):
     for token in tokens:
         logits = block.router.weight @ token
         scores = torch.softmax(logits, 0) if config.gate == "softmax" else torch.sigmoid(logits)
-        best = sorted(range(config.n_experts), key=lambda e: -float((scores[e] + block.router.bias[e]).detach()))
+        best = sorted(
+            range(config.n_experts), key=lambda e: -float((scores[e] + block.router.bias[e]).detach())
+        )
         best = best[: config.n_active]
         weight = torch.stack([scores[e] for e in best])
         if config.is_renormalised:

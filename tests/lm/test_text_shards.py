@@ -32,7 +32,13 @@ def test_the_standard_library_is_found_and_split_by_file():
 
 
 def test_folders_of_texts(tmp_path):
-    for name, data in {"a.txt": b"one", "b.md": b"two", "c.bin": b"x", "d.txt": b"\xff\xfe\xfa", "e.txt": b" "}.items():
+    for name, data in {
+        "a.txt": b"one",
+        "b.md": b"two",
+        "c.bin": b"x",
+        "d.txt": b"\xff\xfe\xfa",
+        "e.txt": b" ",
+    }.items():
         (tmp_path / name).write_bytes(data)
     files = find_files(tmp_path)
     assert [path.name for path in files] == ["a.txt", "b.md", "d.txt", "e.txt"]
@@ -70,9 +76,10 @@ def test_shards_hold_every_token_in_order(tokeniser, tmp_path, shard_tokens, max
     shards = write_shards(TEXTS, tokeniser, tmp_path, max_tokens=max_tokens, shard_tokens=shard_tokens)
     assert shards.n_tokens == len(expected)
     assert shards.read(0, shards.n_tokens).tolist() == expected
-    assert shards.read(len(expected) // 3, len(expected) // 2).tolist() == expected[
-        len(expected) // 3 : len(expected) // 2
-    ]
+    assert (
+        shards.read(len(expected) // 3, len(expected) // 2).tolist()
+        == expected[len(expected) // 3 : len(expected) // 2]
+    )
     assert TokenShards(tmp_path).fingerprint == shards.fingerprint
 
 

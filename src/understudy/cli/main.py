@@ -28,6 +28,7 @@ _COMMANDS = {
     "ledger": ("understudy.cli.ledger:ledger_group", "Add up a ledger, take texts out, or forget them."),
     "label": ("understudy.cli.label:label_command", "Have a large model label inputs, within a budget."),
     "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
+    "lm": ("understudy.cli.lm:lm_group", "Train small generative models, dense or mixtures of experts."),
 }
 
 

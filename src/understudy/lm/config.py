@@ -68,7 +68,10 @@ class ExpertsConfig:
     def __post_init__(self) -> None:
         _check_positive(self, ("n_experts", "n_active", "d_expert", "every"))
         _check(
-            self.n_active <= self.n_experts, "n_active", self.n_active, f"at most n_experts ({self.n_experts})"
+            self.n_active <= self.n_experts,
+            "n_active",
+            self.n_active,
+            f"at most n_experts ({self.n_experts})",
         )
         _check(isinstance(self.n_shared, int) and self.n_shared >= 0, "n_shared", self.n_shared, "0 or more")
         _check(self.gate in _GATES, "gate", self.gate, " or ".join(_GATES))
@@ -192,7 +195,9 @@ class DecoderConfig:
         attention = 12 * self.n_layers * self.n_heads * self.head_width * sequence_tokens
         return 6 * self.n_parameters(is_active_only=True, has_embedding=False) + attention
 
-    def dense_twin(self, match: Literal["active", "total"] = "active", *, multiple_of: int = 8) -> DecoderConfig:
+    def dense_twin(
+        self, match: Literal["active", "total"] = "active", *, multiple_of: int = 8
+    ) -> DecoderConfig:
         """Build a dense model with as many parameters as are active here (or as there are in total).
 
         Everything but the feed-forward width stays; the width is rounded to the nearest multiple of

@@ -150,7 +150,9 @@ def shape_of(model: PreTrainedModel) -> DecoderConfig:
         n_kv_heads=config.num_key_value_heads,
         d_ff=config.intermediate_size,
         context_tokens=config.max_position_embeddings,
-        d_head=None if config.head_dim * config.num_attention_heads == config.hidden_size else config.head_dim,
+        d_head=None
+        if config.head_dim * config.num_attention_heads == config.hidden_size
+        else config.head_dim,
         is_tied=config.tie_word_embeddings,
         rope_theta=rope["rope_theta"],
         norm_eps=config.rms_norm_eps,

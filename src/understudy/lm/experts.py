@@ -115,7 +115,7 @@ def grouped_product(
     if _has_grouped_kernel(rows_AI, weights_EIO):
         ends = sizes_E.cumsum(0).to(torch.int32)
         return functional.grouped_mm(rows_AI.contiguous(), weights_EIO, offs=ends)
-    runs = rows_AI.split(sizes_E.tolist())
+    runs = torch.split(rows_AI, sizes_E.tolist())
     return torch.cat([run @ matrix for run, matrix in zip(runs, weights_EIO.unbind(0), strict=True)])
 
 
@@ -231,8 +231,8 @@ class ExpertBlock(nn.Module):
         """Transform hidden states of shape (..., D)."""
         flat = x.reshape(-1, x.shape[-1])
         self.routing = self.router(flat)
-        out, self.n_dropped = self.experts(flat, self.routing)
-        out = out.view(x.shape)
+        mixed, self.n_dropped = self.experts(flat, self.routing)
+        out: torch.Tensor = mixed.view(x.shape)
         if self.shared is not None:
             inner = functional.silu(self.shared["gate_proj"](x)) * self.shared["up_proj"](x)
             out = out + self.shared["down_proj"](inner)

@@ -90,7 +90,9 @@ class PaceMeter:
         )
 
 
-def measure_peak_flops(device: torch.device, dtype: torch.dtype, *, size: int = 1024, repeats: int = 5) -> float:
+def measure_peak_flops(
+    device: torch.device, dtype: torch.dtype, *, size: int = 1024, repeats: int = 5
+) -> float:
     """Measure operations per second of a square matrix product: the fastest of a few.
 
     What this machine reaches with this library, so that the share of it says how well the training loop uses what

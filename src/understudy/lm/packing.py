@@ -64,7 +64,7 @@ class Pack:
     def split(self, n_sequences: int) -> list[Pack]:
         """Cut into batches of `n_sequences` at most, in order."""
         parts = (
-            tensor.split(n_sequences)
+            torch.split(tensor, n_sequences)
             for tensor in (self.tokens_BS, self.positions_BS, self.pieces_BS, self.labels_BS)
         )
         return [Pack(*four) for four in zip(*parts, strict=True)]

@@ -68,7 +68,11 @@ class TrainSettings:
         counts = ("batch_sequences", "checkpoint_every", "keep_checkpoints", "validate_every")
         for name, is_good, allowed in (
             *((name, getattr(self, name) >= 1, "1 or more") for name in counts),
-            ("micro_sequences", self.micro_sequences is None or self.micro_sequences >= 1, "1 or more, or None"),
+            (
+                "micro_sequences",
+                self.micro_sequences is None or self.micro_sequences >= 1,
+                "1 or more, or None",
+            ),
             ("sequence_tokens", self.sequence_tokens >= 2, "2 or more"),
             ("validate_sequences", self.validate_sequences >= 1, "1 or more"),
             ("learning_rate", self.learning_rate > 0, "above 0"),

@@ -1,12 +1,13 @@
 """Finds text to train on: files of a folder, or, where none is given, the interpreter's own standard library.
 
 The standard library is on every machine that runs this, needs no network, and is a few million tokens of one
-kind. Its tests and installed packages are left out, so that machines differ by their Python version alone.
+kind. Its tests, code pages and installed packages are left out; machines then differ by their Python version alone.
 Knows no tokens.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,9 @@ from understudy.errors import ConfigError, DataError
 
 __all__ = ["find_files", "read_texts", "split_files", "standard_library"]
 
-_NOT_OURS = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "lib2to3"}
+_NOT_OURS = frozenset(
+    {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "lib2to3", "encodings"}
+)
 _SUFFIXES = (".py", ".txt", ".md", ".rst")
 
 
@@ -37,20 +40,18 @@ def find_files(folder: Path | None = None, *, suffixes: Sequence[str] = _SUFFIXE
     wanted = (".py",) if folder is None else tuple(suffixes)
     if not root.is_dir():
         raise ConfigError("there is no such folder of texts", given=str(root))
-    found = [
-        path
-        for path in sorted(root.rglob("*"))
-        if path.suffix in wanted
-        and path.is_file()
-        and (folder is not None or not _NOT_OURS & set(path.relative_to(root).parts))
-    ]
+    left_out = _NOT_OURS if folder is None else frozenset()
+    found: list[Path] = []
+    for here, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in left_out]
+        found += [Path(here, name) for name in names if name.endswith(wanted)]
     if len(found) < 2:
         raise ConfigError(
             "a folder of texts needs two files at least, one to train on and one to validate with",
             given=f"{root}: {len(found)} files",
             todo=f"the files that count end in {', '.join(wanted)}",
         )
-    return found
+    return sorted(found)
 
 
 def split_files(

@@ -115,9 +115,7 @@ def train(
     """
     accelerator = Accelerator()
     if accelerator.num_processes > 1:
-        raise ConfigError(
-            "this loop trains in one process", given=f"{accelerator.num_processes} processes"
-        )
+        raise ConfigError("this loop trains in one process", given=f"{accelerator.num_processes} processes")
     shape = shape_of(model)
     binding = {
         "settings": settings.binding(),
@@ -232,12 +230,15 @@ def _check_finite(record: StepRecord, checkpoint: Path | None) -> None:
 
 @torch.no_grad()
 def validation_loss(model: PreTrainedModel, valid: PackedTokens, settings: TrainSettings) -> float:
-    """Cross-entropy per token in nats over the first `validate_sequences` sequences of `valid`."""
+    """Cross-entropy per token in nats over `validate_sequences` sequences, evenly spaced in `valid`."""
     was_training = model.training
     model.eval()
-    numbers = range(min(settings.validate_sequences, valid.n_sequences))
+    n = min(settings.validate_sequences, valid.n_sequences)
+    numbers = [at * valid.n_sequences // n for at in range(n)]
     total, n_labels = 0.0, 0
-    for part in valid.take(numbers).to(model.device).split(settings.micro_sequences or settings.batch_sequences):
+    for part in (
+        valid.take(numbers).to(model.device).split(settings.micro_sequences or settings.batch_sequences)
+    ):
         with numeric_scope(model.device.type, settings.precision):
             total += float(next_token_loss(model, part))
         n_labels += part.n_labels

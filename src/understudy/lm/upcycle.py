@@ -6,7 +6,7 @@ After Komatsuzaki et al. 2023 ("Sparse upcycling"). Which settings compute exact
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedModel
@@ -90,12 +90,14 @@ def upcycle(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        moe = StudentDecoder(shape_with).to(dtype=dense.dtype, device=dense.device)
-    moe.load_state_dict(dense.state_dict(), strict=False)
+        moe: StudentDecoder = StudentDecoder(shape_with).to(dtype=dense.dtype, device=dense.device)
+    left = moe.load_state_dict(dense.state_dict(), strict=False).unexpected_keys
+    assert all(".mlp." in key for key in left), left
     for layer, source in zip(moe.model.layers, dense.model.layers, strict=True):
         if isinstance(layer.mlp, ExpertBlock):
             _fill(layer.mlp, source.mlp, scheme)
-    return moe.train(dense.training)
+    moe.train(dense.training)
+    return moe
 
 
 def _check_fit(experts: ExpertsConfig, d_ff: int, scheme: Scheme) -> None:
@@ -123,7 +125,7 @@ def _check_fit(experts: ExpertsConfig, d_ff: int, scheme: Scheme) -> None:
 
 
 @torch.no_grad()
-def _fill(block: ExpertBlock, mlp: torch.nn.Module, scheme: Scheme) -> None:
+def _fill(block: ExpertBlock, mlp: Any, scheme: Scheme) -> None:
     """Give the block the dense weights; slice i of the dense width goes to experts i, i + n, i + 2 n, ..."""
     config = block.experts.config
     gate, up, down = (getattr(mlp, f"{name}_proj").weight for name in ("gate", "up", "down"))
@@ -138,4 +140,5 @@ def _fill(block: ExpertBlock, mlp: torch.nn.Module, scheme: Scheme) -> None:
         block.router.weight.copy_(heads.repeat_interleave(config.n_active, dim=0))
     if block.shared is not None:
         for name, weight in (("gate", gate), ("up", up), ("down", down)):
-            block.shared[f"{name}_proj"].weight.copy_(weight)
+            linear: Any = block.shared[f"{name}_proj"]
+            linear.weight.copy_(weight)
