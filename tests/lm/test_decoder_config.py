@@ -48,7 +48,7 @@ def test_an_impossible_mixture_names_the_field(changes, field):
 
 
 def test_the_counts_of_a_published_model():
-    # Mixtral 8x7B: 46.7 billion parameters, of which 12.9 billion are active (Jiang et al. 2024).
+    # Mixtral 8x7B: 46.7 billion parameters, of which a token uses 12.9 billion (Mistral AI, 2023).
     mixtral = DecoderConfig(
         vocab_size=32_000,
         d_model=4096,

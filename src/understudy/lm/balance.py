@@ -30,7 +30,7 @@ class BalanceSettings:
     switch_weight
         Factor of the auxiliary loss; 0.01 is Fedus et al. 2021's (section 2.2), who tried 0.1 to 0.00001.
     z_weight
-        Factor of the router's z-loss with any kind; 0.001 is Zoph et al. 2022's (section 3.1.3).
+        Factor of the router's z-loss with any kind; 0.001 is Zoph et al. 2022's (ST-MoE).
     bias_rate
         Step of the bias; 0.001 is Wang et al. 2024's, for sigmoid gates and runs of many thousand steps.
         A run of a few hundred steps needs a larger one.
