@@ -54,7 +54,9 @@ def test_renormalised_softmax_experts_in_every_layer_are_mixtral():
     ids = torch.arange(60).view(3, 20)
     with torch.no_grad():
         expected = theirs.eval()(ids).logits
-        torch.testing.assert_close(ours.eval()(ids).logits, expected, rtol=1e-4, atol=1e-4 * expected.abs().max())
+        torch.testing.assert_close(
+            ours.eval()(ids).logits, expected, rtol=1e-4, atol=1e-4 * expected.abs().max()
+        )
 
 
 @pytest.mark.parametrize("is_renormalised", [True, False])
