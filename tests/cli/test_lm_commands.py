@@ -77,6 +77,54 @@ def test_compare_puts_the_three_side_by_side(texts: Path, tmp_path: Path) -> Non
     assert len({facts["tokens"] for facts in found.values()}) == 1
 
 
+def test_a_dense_model_is_upcycled_and_trained_on(texts: Path, tmp_path: Path) -> None:
+    dense, out = tmp_path / "dense", tmp_path / "upcycled"
+    invoke("train", *words_for(texts, dense, "--dense", "--quiet"))
+    words = ["upcycle", dense / "model", "--scheme", "granular", "--experts", 4, "--active", 2, "--out", out]
+    facts = json.loads(invoke(*words, "--json").stdout)
+    assert facts["largest_change"] < 1e-5 * max(facts["largest_logit"], 1)
+    assert facts["parameters"] > facts["active_parameters"] > facts["dense_parameters"]
+    assert "is there already" in str(invoke(*words).exception)
+
+    trained = invoke("train", *words_for(texts, tmp_path / "on", "--from", out, "--json", "--quiet"))
+    found = json.loads(trained.stdout)
+    assert found["shape"]["experts"]["n_experts"] == 4
+    # Where the dense model ended, its mixture begins.
+    last = json.loads((dense / "steps.jsonl").read_text().splitlines()[-1])["valid_loss"]
+    assert abs(found["valid_loss"] - last) < 0.5
+    # A resumed run must start from the same weights.
+    other = invoke("train", *words_for(texts, tmp_path / "on", "--from", dense / "model"))
+    assert isinstance(other.exception, ConfigError)
+    assert "--gate cannot be given with --from" in str(
+        invoke("train", *words_for(texts, tmp_path / "x", "--from", out, "--gate", "sigmoid")).exception
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "holds no model"),
+        (["--scheme", "paste"], "scheme must be"),
+        (["--scheme", "granular", "--active", 7], "n_active must divide"),
+        (["--active", 9], "n_active must be"),
+    ],
+)
+def test_wrong_upcycling_is_one_clear_error(
+    texts: Path, tmp_path: Path, words: list[object], message: str
+) -> None:
+    from understudy.lm.decoder import build_decoder
+    from understudy.lm.tokeniser import save_tokeniser, train_tokeniser
+
+    model = tmp_path / "dense"
+    build_decoder(MINI.dense_twin(), seed=0).save_pretrained(model)
+    save_tokeniser(train_tokeniser(["text"], vocab_size=270), model)
+    given = words if words == ["nowhere"] else [model, *words]
+    done = invoke("upcycle", *given, "--out", tmp_path / "out")
+    assert isinstance(done.exception, ConfigError)
+    assert message in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

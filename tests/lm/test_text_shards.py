@@ -10,7 +10,7 @@ from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.lm.packing import PackedTokens
 from understudy.lm.shards import TokenShards, write_shards
 from understudy.lm.text import find_files, read_texts, split_files
-from understudy.lm.tokeniser import end_id, save_tokeniser, train_tokeniser
+from understudy.lm.tokeniser import END, end_id, read_tokeniser, save_tokeniser, train_tokeniser
 
 TEXTS = [f"def f{number}(x):\n    return x + {number}\n" for number in range(30)]
 
@@ -65,6 +65,12 @@ def test_the_tokenizer_is_saved_as_transformers_reads_it(tokeniser, tmp_path):
     again = AutoTokenizer.from_pretrained(tmp_path)
     assert again.eos_token_id == end_id(tokeniser)
     assert again(TEXTS[3])["input_ids"] == tokeniser.encode(TEXTS[3]).ids
+    read, end = read_tokeniser(tmp_path)
+    assert (read.encode(TEXTS[3]).ids, end) == (tokeniser.encode(TEXTS[3]).ids, END)
+    with pytest.raises(ConfigError, match="holds no tokenizer"):
+        read_tokeniser(tmp_path / "none")
+    with pytest.raises(ConfigError, match="has no token </s>"):
+        end_id(tokeniser, "</s>")
     with pytest.raises(ConfigError, match="vocab_size"):
         train_tokeniser(TEXTS, vocab_size=256)
 

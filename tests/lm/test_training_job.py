@@ -52,6 +52,12 @@ def test_a_corpus_is_made_once_and_not_mixed_up(texts, tmp_path):
         prepare_corpus(tmp_path, replace(texts, seed=1))
 
 
+def test_a_model_with_too_small_a_vocabulary_is_refused(texts, tmp_path):
+    corpus = prepare_corpus(tmp_path / "text", texts)
+    with pytest.raises(ConfigError, match="knows more tokens than the model"):
+        run_job(Job(MIXTURE, SETTINGS), corpus, tmp_path)
+
+
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_and_their_twins_are_of_equal_size(name):
     mixture, active, total = compare_shapes(preset(name)).values()

@@ -10,6 +10,10 @@ __all__ = ["lm_group"]
 
 _COMMANDS = {
     "train": ("understudy.cli.lm_train:train_command", "Train a small decoder, dense or with experts."),
+    "upcycle": (
+        "understudy.cli.lm_upcycle:upcycle_command",
+        "Make a mixture of experts of a trained dense model.",
+    ),
     "compare": (
         "understudy.cli.lm_compare:compare_command",
         "A mixture of experts beside dense models of equal size.",

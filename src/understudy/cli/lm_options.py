@@ -55,7 +55,12 @@ def job_options(command: _Command) -> _Command:
                 "--bias-rate", type=float, default=0.001, show_default=True, help="Step, with --balance bias."
             ),
             click.option("--gate", help="softmax or sigmoid; the preset's without it."),
-            click.option("--capacity", type=float, help="Capacity factor; without it no token is dropped."),
+            click.option(
+                "--capacity",
+                "capacity_factor",
+                type=float,
+                help="Capacity factor; without it no token is dropped.",
+            ),
             click.option(
                 "--precision", default="auto", show_default=True, help="float32, bfloat16, or auto."
             ),
@@ -104,6 +109,7 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
         raise MissingDependencyError.of(str(error.name), "learn") from error
     from understudy.lm.balance import BalanceSettings
     from understudy.lm.corpus import CorpusSettings, prepare_corpus
+    from understudy.lm.decoder import load_decoder, shape_of
     from understudy.lm.job import Job
     from understudy.lm.pace import measure_peak_flops
     from understudy.lm.presets import preset
@@ -111,13 +117,19 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     from understudy.lm.settings import TrainSettings
     from understudy.training.loop import computes_in_bfloat16
 
-    shape = preset(given["preset"])
-    assert shape.experts is not None
-    changes = {"capacity_factor": given["capacity"], "gate": given["gate"] or shape.experts.gate}
-    shape = replace(shape, experts=replace(shape.experts, **changes))
+    start: Path | None = given.get("start")
+    if start is not None:
+        shape = shape_of(load_decoder(start))
+    else:
+        shape = preset(given["preset"])
+        if given.get("dense"):
+            shape = shape.dense_twin()
+    changes = {name: given[name] for name in ("gate", "capacity_factor") if given[name] is not None}
+    if changes and shape.experts is not None and start is None:
+        shape = replace(shape, experts=replace(shape.experts, **changes))
     if given["sequence"] > shape.context_tokens:
         raise ConfigError(
-            f"--sequence must be at most {shape.context_tokens}, the preset's longest",
+            f"--sequence must be at most {shape.context_tokens}, the model's longest",
             given=f"--sequence {given['sequence']}",
         )
     if given["threads"] < 1 or not 0 <= given["warm_up"] <= 1:
@@ -152,9 +164,10 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
             vocab_size=shape.vocab_size,
             train_tokens=settings.schedule.n_steps * settings.batch_tokens,
             seed=given["seed"],
+            tokeniser=None if start is None else str(start),
         ),
     )
-    return Job(shape, settings, given["seed"], peak, given["hour_usd"]), corpus
+    return Job(shape, settings, given["seed"], start, peak, given["hour_usd"]), corpus
 
 
 def show_progress(name: str, n_steps: int, *, is_quiet: bool) -> Callable[[StepRecord, Pace], None] | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from understudy.cli.lm_options import job_options, make_job, show_progress
 
@@ -16,6 +17,12 @@ __all__ = ["train_command"]
 @click.command("train")
 @job_options
 @click.option("--dense", is_flag=True, help="The dense model with as many active parameters instead.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    help="Go on with the weights and tokenizer of a model's folder, for example an upcycled one.",
+)
 def train_command(**given: Any) -> None:
     r"""Train a small decoder on text: a mixture of experts, or --dense.
 
@@ -26,9 +33,9 @@ def train_command(**given: Any) -> None:
     Example:
       understudy lm train --preset tiny --steps 50 --out lm-tiny
     """
+    if given["start"] is not None:
+        _refuse_shapes(given)
     job, corpus = make_job(given)
-    if given["dense"]:
-        job = replace(job, shape=job.shape.dense_twin())
     from understudy.lm.job import run_job
 
     progress = show_progress("train", job.settings.schedule.n_steps, is_quiet=given["quiet"])
@@ -37,6 +44,24 @@ def train_command(**given: Any) -> None:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
     else:
         _show(facts)
+
+
+def _refuse_shapes(given: dict[str, Any]) -> None:
+    """A model's folder says its shape; options that would change it are a mistake."""
+    from understudy.errors import ConfigError
+
+    source = click.get_current_context().get_parameter_source
+    for name, option in (
+        ("preset", "--preset"),
+        ("dense", "--dense"),
+        ("gate", "--gate"),
+        ("capacity_factor", "--capacity"),
+    ):
+        if source(name) is ParameterSource.COMMANDLINE:
+            raise ConfigError(
+                f"{option} cannot be given with --from: the model's folder says its shape",
+                given=f"{option} {given[name]}",
+            )
 
 
 def _show(facts: dict[str, Any]) -> None:

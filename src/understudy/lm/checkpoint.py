@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from understudy.errors import ArtefactError, ConfigError
 from understudy.lm.decoder import quiet_transformers
 
-__all__ = ["TrainingState", "list_checkpoints", "read_newest", "restore", "write_checkpoint"]
+__all__ = ["TrainingState", "list_checkpoints", "read_newest", "restore", "sha256_of", "write_checkpoint"]
 
 _FACTS, _TENSORS, _WEIGHTS = "checkpoint.json", "training.safetensors", "model.safetensors"
 
@@ -81,7 +81,7 @@ def write_checkpoint(
         "step": state.step,
         "seconds": state.seconds,
         "binding": dict(binding),
-        "sha256": {path.name: _sha256(path) for path in sorted(half.iterdir())},
+        "sha256": {path.name: sha256_of(path) for path in sorted(half.iterdir())},
     }
     (half / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     shutil.rmtree(whole, ignore_errors=True)
@@ -152,7 +152,7 @@ def _damage(checkpoint: Path) -> str | None:
         for name, digest in facts["sha256"].items():
             if not (checkpoint / name).is_file():
                 return f"{name} is missing"
-            if _sha256(checkpoint / name) != digest:
+            if sha256_of(checkpoint / name) != digest:
                 return f"{name} is not what was written"
     except (OSError, ValueError, KeyError) as error:
         return f"{_FACTS} cannot be read: {error}"
@@ -166,6 +166,7 @@ def _differences(theirs: Any, ours: Any, path: Sequence[str] = ()) -> list[str]:
     return [] if theirs == ours else [f"{'.'.join(path)} was {theirs!r}, is {ours!r}"]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hash a file, as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

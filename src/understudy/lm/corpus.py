@@ -1,4 +1,5 @@
-"""Makes text ready to train on: files split into train and valid, a tokenizer learnt from train, token shards.
+"""Makes text ready to train on: files split into train and valid, a tokenizer learnt from train or brought by a
+model, token shards.
 
 Everything goes into one folder, which is used again as it is where the settings are the same.
 """
@@ -18,7 +19,7 @@ from understudy.errors import ConfigError
 from understudy.lm.packing import PackedTokens
 from understudy.lm.shards import TokenShards, write_shards
 from understudy.lm.text import find_files, read_texts, split_files
-from understudy.lm.tokeniser import save_tokeniser, train_tokeniser
+from understudy.lm.tokeniser import END, read_tokeniser, save_tokeniser, train_tokeniser
 
 __all__ = ["Corpus", "CorpusSettings", "prepare_corpus"]
 
@@ -37,13 +38,15 @@ class CorpusSettings:
         Folder of ``.py``, ``.txt``, ``.md`` and ``.rst`` files; ``None`` is the standard library of the running
         Python.
     vocab_size
-        Of the tokenizer.
+        Of the tokenizer, where it is learnt.
     train_tokens, valid_tokens
         Tokens taken at most; fewer where the text has no more.
     valid_share
         Share of the files that is held out.
     seed
         Of the split, and of the order of files.
+    tokeniser
+        Folder of a model whose tokenizer is used; ``None`` learns one.
     """
 
     texts: str | None = None
@@ -52,6 +55,7 @@ class CorpusSettings:
     valid_tokens: int = 65_536
     valid_share: float = 0.05
     seed: int = 0
+    tokeniser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,14 @@ class Corpus:
 
     Attributes
     ----------
-    tokeniser
-        Learnt from the training texts.
+    tokeniser, end
+        Learnt from the training texts, or a model's; the token that ends a text.
     train, valid
         Tokens of the training files and of the held-out ones.
     """
 
     tokeniser: Tokenizer
+    end: str
     train: TokenShards
     valid: TokenShards
 
@@ -106,23 +111,25 @@ def prepare_corpus(folder: Path, settings: CorpusSettings) -> Corpus:
                 given=f"{folder}: {'; '.join(differing)}",
                 todo="give the same options, or another folder",
             )
-        tokeniser = Tokenizer.from_file(str(folder / "tokenizer" / "tokenizer.json"))
-        return Corpus(tokeniser, TokenShards(folder / "train"), TokenShards(folder / "valid"))
+        tokeniser, end = read_tokeniser(folder / "tokenizer")
+        return Corpus(tokeniser, end, TokenShards(folder / "train"), TokenShards(folder / "valid"))
     files = find_files(None if settings.texts is None else Path(settings.texts))
     train, valid = split_files(files, valid_share=settings.valid_share, seed=settings.seed)
-    tokeniser = train_tokeniser(
-        _beginning(read_texts(train), _TOKENISER_CHARACTERS), vocab_size=settings.vocab_size
-    )
-    save_tokeniser(tokeniser, folder / "tokenizer")
+    if settings.tokeniser is None:
+        learnt_from = _beginning(read_texts(train), _TOKENISER_CHARACTERS)
+        tokeniser, end = train_tokeniser(learnt_from, vocab_size=settings.vocab_size), END
+    else:
+        tokeniser, end = read_tokeniser(Path(settings.tokeniser))
+    save_tokeniser(tokeniser, folder / "tokenizer", end)
     shards = [
-        write_shards(read_texts(part), tokeniser, folder / name, max_tokens=limit)
+        write_shards(read_texts(part), tokeniser, folder / name, end=end, max_tokens=limit)
         for name, part, limit in (
             ("train", train, settings.train_tokens),
             ("valid", valid, settings.valid_tokens),
         )
     ]
     done.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return Corpus(tokeniser, *shards)
+    return Corpus(tokeniser, end, *shards)
 
 
 def _beginning(texts: Iterable[str], n_characters: int) -> Iterator[str]:

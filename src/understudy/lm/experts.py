@@ -123,8 +123,10 @@ def _has_grouped_kernel(rows: torch.Tensor, weights: torch.Tensor) -> bool:
     is_dtype_good = rows.dtype == weights.dtype and rows.dtype in (torch.float32, torch.bfloat16)
     if not is_dtype_good or not rows.shape[0] or not hasattr(functional, "grouped_mm"):
         return False
-    # The kernel loads 16 bytes at once: rows of another length are refused.
-    if any((size * rows.element_size()) % 16 for size in weights.shape[1:]):
+    # The kernel loads 16 bytes at once: rows of another length are refused, and torch 2.10 also refuses weights
+    # that begin elsewhere, as those of a memory-mapped file may.
+    is_aligned = rows.data_ptr() % 16 == 0 and weights.data_ptr() % 16 == 0
+    if not is_aligned or any((size * rows.element_size()) % 16 for size in weights.shape[1:]):
         return False
     if rows.device.type == "cuda":
         # CUDA's kernel takes bfloat16 only, from compute capability 8.0 on.

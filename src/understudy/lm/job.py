@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
+from understudy.errors import ConfigError
+from understudy.lm.checkpoint import sha256_of
 from understudy.lm.config import DecoderConfig
 from understudy.lm.corpus import Corpus
 from understudy.lm.decoder import build_decoder, load_decoder, quiet_transformers
@@ -37,6 +41,8 @@ class Job:
         Of the loop.
     model_seed
         Of the weights drawn.
+    start
+        Folder of the model whose weights it starts with, instead of drawing them; `shape` is that model's.
     peak_flops, hour_usd
         For shares of the peak and costs; ``None`` leaves those unknown.
     """
@@ -44,6 +50,7 @@ class Job:
     shape: DecoderConfig
     settings: TrainSettings
     model_seed: int = 0
+    start: Path | None = None
     peak_flops: float | None = None
     hour_usd: float | None = None
 
@@ -58,21 +65,35 @@ def run_job(
     ConfigError, ArtefactError, UnderstudyError
         As :func:`~understudy.lm.train.train`.
     """
+    n_tokens = corpus.tokeniser.get_vocab_size()
+    if n_tokens > job.shape.vocab_size:
+        raise ConfigError(
+            "the tokenizer knows more tokens than the model",
+            given=f"tokenizer {n_tokens:,}, vocab_size = {job.shape.vocab_size:,}",
+        )
     data, valid = corpus.packed(job.settings.sequence_tokens, job.settings.seed)
     run = train(
-        build_decoder(job.shape, seed=job.model_seed, end_token=end_id(corpus.tokeniser)),
+        _first_model(job, corpus),
         data,
         job.settings,
         folder,
         valid=valid,
+        start=None if job.start is None else sha256_of(job.start / "model.safetensors"),
         on_step=on_step,
         peak_flops=job.peak_flops,
         hour_usd=job.hour_usd,
     )
     with quiet_transformers():
         load_decoder(run.checkpoint).save_pretrained(folder / "model")
-    save_tokeniser(corpus.tokeniser, folder / "model")
+    save_tokeniser(corpus.tokeniser, folder / "model", corpus.end)
     return _facts(job, run, folder)
+
+
+def _first_model(job: Job, corpus: Corpus) -> PreTrainedModel:
+    if job.start is not None:
+        return load_decoder(job.start)
+    end = end_id(corpus.tokeniser, corpus.end)
+    return build_decoder(job.shape, seed=job.model_seed, end_token=end)
 
 
 def _facts(job: Job, run: Run, folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from understudy.errors import ArtefactError, ConfigError, DataError
-from understudy.lm.tokeniser import end_id
+from understudy.lm.tokeniser import END, end_id
 
 __all__ = ["TokenShards", "write_shards"]
 
@@ -32,6 +32,7 @@ def write_shards(
     tokeniser: Tokenizer,
     folder: Path,
     *,
+    end: str = END,
     max_tokens: int | None = None,
     shard_tokens: int = 1 << 24,
 ) -> TokenShards:
@@ -41,8 +42,8 @@ def write_shards(
     ----------
     texts
         Read as far as needed, a few at a time: memory does not grow with them.
-    tokeniser
-        Its end token closes each text.
+    tokeniser, end
+        The token `end` closes each text.
     folder
         Made where missing; shards of an unfinished earlier run are written over.
     max_tokens
@@ -63,25 +64,25 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     dtype = "<u2" if tokeniser.get_vocab_size() <= 1 << 16 else "<u4"
     shards: list[dict[str, int | str]] = []
-    for number, tokens in enumerate(_runs(_encoded(texts, tokeniser), shard_tokens, max_tokens)):
+    for number, tokens in enumerate(_runs(_encoded(texts, tokeniser, end), shard_tokens, max_tokens)):
         data = tokens.astype(dtype).tobytes()
         name = f"shard-{number:05d}.bin"
         (folder / name).write_bytes(data)
         shards.append({"name": name, "tokens": len(tokens), "sha256": hashlib.sha256(data).hexdigest()})
     if not shards:
         raise DataError("there is no text to make shards of")
-    index = {"dtype": dtype, "end_id": end_id(tokeniser), "shards": shards}
+    index = {"dtype": dtype, "end_id": end_id(tokeniser, end), "shards": shards}
     half = folder / f"{_INDEX}.part"
     half.write_text(json.dumps(index, indent=1), encoding="utf-8")
     half.replace(folder / _INDEX)
     return TokenShards(folder)
 
 
-def _encoded(texts: Iterable[str], tokeniser: Tokenizer) -> Iterator[Tokens]:
-    end, stream = end_id(tokeniser), iter(texts)
+def _encoded(texts: Iterable[str], tokeniser: Tokenizer, end: str) -> Iterator[Tokens]:
+    last, stream = end_id(tokeniser, end), iter(texts)
     while some := list(islice(stream, _TEXTS_AT_ONCE)):
         for encoding in tokeniser.encode_batch_fast(some, add_special_tokens=False):
-            yield np.asarray([*encoding.ids, end], np.int64)
+            yield np.asarray([*encoding.ids, last], np.int64)
 
 
 def _runs(documents: Iterator[Tokens], size: int, limit: int | None) -> Iterator[Tokens]:

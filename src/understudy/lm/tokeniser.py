@@ -1,7 +1,7 @@
 """A tokenizer of the task's own: byte-level BPE with a small vocabulary, so that a small model is not mostly
-embedding.
+embedding. Or the one that a model brings.
 
-Any text can be encoded and comes back exactly. One special token ends every text.
+With its own, any text can be encoded and comes back exactly. One special token ends every text.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from understudy.errors import ConfigError
 
-__all__ = ["END", "end_id", "save_tokeniser", "train_tokeniser"]
+__all__ = ["END", "end_id", "read_tokeniser", "save_tokeniser", "train_tokeniser"]
 
 END = "<|end|>"
 _N_BYTES = 256
@@ -53,21 +53,41 @@ def train_tokeniser(texts: Iterable[str], *, vocab_size: int = 2048) -> Tokenize
     return tokeniser
 
 
-def end_id(tokeniser: Tokenizer) -> int:
-    """Id of the token that ends a text.
+def end_id(tokeniser: Tokenizer, end: str = END) -> int:
+    """Id of the token `end`, which ends a text.
 
     Raises
     ------
     ConfigError
         If the tokenizer has no such token.
     """
-    found = tokeniser.token_to_id(END)
+    found = tokeniser.token_to_id(end)
     if found is None:
-        raise ConfigError(f"the tokenizer has no token {END}", todo="use one that train_tokeniser made")
+        raise ConfigError(f"the tokenizer has no token {end}", todo="use one that train_tokeniser made")
     return int(found)
 
 
-def save_tokeniser(tokeniser: Tokenizer, folder: Path) -> None:
+def read_tokeniser(folder: Path) -> tuple[Tokenizer, str]:
+    """Read the tokenizer that lies beside a model, and the token that ends its texts.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, it is not of the fast kind, or it has no token that ends a text.
+    """
+    try:
+        found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers raises what it likes
+        raise ConfigError("this folder holds no tokenizer", given=f"{folder}: {error}") from error
+    if not found.is_fast or found.eos_token is None:
+        raise ConfigError(
+            "the tokenizer must be of the fast kind and have a token that ends a text",
+            given=f"{folder}: fast {found.is_fast}, end token {found.eos_token}",
+        )
+    return found.backend_tokenizer, str(found.eos_token)
+
+
+def save_tokeniser(tokeniser: Tokenizer, folder: Path, end: str = END) -> None:
     """Write the tokenizer as transformers' ``AutoTokenizer`` reads it."""
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokeniser, eos_token=END)
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokeniser, eos_token=end)
     wrapped.save_pretrained(folder)

@@ -80,6 +80,7 @@ def train(
     *,
     valid: PackedTokens | None = None,
     objective: Objective = next_token_loss,
+    start: str | None = None,
     on_step: Callable[[StepRecord, Pace], None] | None = None,
     peak_flops: float | None = None,
     hour_usd: float | None = None,
@@ -99,6 +100,8 @@ def train(
         ``checkpoints/`` and ``steps.jsonl`` go there.
     objective
         See :data:`Objective`.
+    start
+        Names the weights that `model` came with, where they were not drawn: a resumed run must name the same.
     on_step
         Called after each step with its record and pace.
     peak_flops, hour_usd
@@ -122,6 +125,7 @@ def train(
         "shape": shape.to_dict(),
         "data": data.shards.fingerprint,
         "order_seed": data.seed,
+        "start": start,
     }
     model, optimiser = accelerator.prepare(model, _optimiser(model, settings))
     starts = [block.router.weight.detach().clone() for block in expert_blocks(model)]

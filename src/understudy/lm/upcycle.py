@@ -12,11 +12,11 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from understudy.errors import ConfigError
-from understudy.lm.config import ExpertsConfig
+from understudy.lm.config import ExpertsConfig, Gate
 from understudy.lm.decoder import StudentDecoder, StudentDecoderConfig, shape_of
 from understudy.lm.experts import ExpertBlock
 
-__all__ = ["Scheme", "upcycle", "upcycling_gap"]
+__all__ = ["Scheme", "fitting_experts", "largest_change", "upcycle", "upcycling_gap"]
 
 Scheme = Literal["copy", "shared", "granular"]
 """``copy``: every expert is the dense feed-forward part (Komatsuzaki et al. 2023). The weights of the chosen
@@ -52,6 +52,60 @@ def upcycling_gap(experts: ExpertsConfig, scheme: Scheme) -> str | None:
     if experts.capacity_factor is not None:
         return "in training, assignments over capacity are dropped: set capacity_factor to None"
     return None
+
+
+def fitting_experts(
+    d_ff: int,
+    scheme: Scheme,
+    *,
+    n_experts: int,
+    n_active: int,
+    n_shared: int = 1,
+    gate: Gate = "softmax",
+    every: int = 1,
+) -> ExpertsConfig:
+    """Give the mixture that fits a dense width and computes the same, by the rules of :func:`upcycling_gap`.
+
+    Raises
+    ------
+    ConfigError
+        If the scheme is unknown, or the width cannot be cut into the slices that it needs.
+    """
+    _check_scheme(scheme)
+    slices = {"copy": 1, "shared": n_shared, "granular": n_active}[scheme]
+    if slices < 1 or d_ff % slices:
+        field = "n_shared" if scheme == "shared" else "n_active"
+        raise ConfigError(
+            f"{field} must divide the dense width ({d_ff}) for the scheme {scheme}",
+            given=f"{field} = {slices}",
+        )
+    return ExpertsConfig(
+        n_experts,
+        n_active,
+        d_ff // slices,
+        n_shared=n_shared if scheme == "shared" else 0,
+        gate=gate,
+        routed_scale=float(n_active) if scheme == "granular" else 1.0,
+        every=every,
+    )
+
+
+@torch.no_grad()
+def largest_change(
+    moe: PreTrainedModel, dense: PreTrainedModel, *, n_tokens: int = 64, seed: int = 0
+) -> tuple[float, float]:
+    """Measure on random tokens how far logits are from the dense model's, outside training.
+
+    Returns
+    -------
+    tuple[float, float]
+        The largest difference, and the dense model's largest logit.
+    """
+    random = torch.Generator().manual_seed(seed)
+    n_tokens = min(n_tokens, dense.config.max_position_embeddings)
+    ids = torch.randint(dense.config.vocab_size, (2, n_tokens), generator=random).to(dense.device)
+    expected, found = (model.eval()(ids, use_cache=False).logits for model in (dense, moe))
+    return float((found - expected).abs().max()), float(expected.abs().max())
 
 
 def upcycle(
@@ -100,9 +154,13 @@ def upcycle(
     return moe
 
 
-def _check_fit(experts: ExpertsConfig, d_ff: int, scheme: Scheme) -> None:
+def _check_scheme(scheme: str) -> None:
     if scheme not in _SCHEMES:
         raise ConfigError(f"scheme must be one of {', '.join(_SCHEMES)}", given=f"scheme = {scheme!r}")
+
+
+def _check_fit(experts: ExpertsConfig, d_ff: int, scheme: Scheme) -> None:
+    _check_scheme(scheme)
     if scheme == "shared" and not experts.n_shared:
         raise ConfigError("n_shared must be above 0 for the scheme shared", given="n_shared = 0")
     if scheme != "shared" and experts.n_shared:
