@@ -134,7 +134,7 @@ def test_wrong_upcycling_is_one_clear_error(
         (["--gate", "tanh"], "gate must be"),
         (["--balance", "even"], "kind must be"),
         (["--threads", 0], "--threads must be"),
-        (["--warm-up", 2], "--warm-up a share"),
+        (["--warm-up", 2], "--warm-up must be"),
         (["--texts", "nowhere"], "no such folder"),
     ],
 )

@@ -23,7 +23,7 @@ _COMMANDS = {
 
 @click.group("lm", cls=LazyGroup, commands_at=_COMMANDS)
 def lm_group() -> None:
-    r"""Train small generative models on text.
+    """Train small generative models on text.
 
     \b
     Example:

@@ -16,7 +16,7 @@ __all__ = ["compare_command"]
 @click.command("compare")
 @job_options
 def compare_command(**given: Any) -> None:
-    r"""Train a mixture of experts and its two dense twins, alike in all else, and compare.
+    """Train a mixture of experts and its two dense twins, alike in all else, and compare.
 
     One twin has as many parameters as are active in the mixture, the other as many as the mixture has in all.
     All three see the same tokens in the same order, from weights of the same seed. One seed at a small scale

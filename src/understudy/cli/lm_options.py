@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from understudy.errors import MissingDependencyError
+from understudy.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from understudy.lm.config import DecoderConfig
     from understudy.lm.corpus import Corpus
     from understudy.lm.job import Job
     from understudy.lm.pace import Pace
     from understudy.lm.record import StepRecord
+    from understudy.lm.settings import TrainSettings
 
 __all__ = ["job_options", "make_job", "show_progress"]
 
@@ -97,47 +99,64 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     MissingDependencyError
         If torch, transformers or accelerate are not installed.
     """
-    from dataclasses import replace
-
-    from understudy.errors import ConfigError
-
     try:
-        import accelerate
+        import accelerate  # noqa: F401
         import torch
         import transformers  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError.of(str(error.name), "learn") from error
-    from understudy.lm.balance import BalanceSettings
     from understudy.lm.corpus import CorpusSettings, prepare_corpus
-    from understudy.lm.decoder import load_decoder, shape_of
     from understudy.lm.job import Job
-    from understudy.lm.pace import measure_peak_flops
-    from understudy.lm.presets import preset
-    from understudy.lm.schedule import Schedule
-    from understudy.lm.settings import TrainSettings
-    from understudy.training.loop import computes_in_bfloat16
 
+    if given["threads"] < 1:
+        raise ConfigError("--threads must be 1 or more", given=f"--threads {given['threads']}")
     start: Path | None = given.get("start")
-    if start is not None:
-        shape = shape_of(load_decoder(start))
-    else:
-        shape = preset(given["preset"])
-        if given.get("dense"):
-            shape = shape.dense_twin()
-    changes = {name: given[name] for name in ("gate", "capacity_factor") if given[name] is not None}
-    if changes and shape.experts is not None and start is None:
-        shape = replace(shape, experts=replace(shape.experts, **changes))
-    if given["sequence"] > shape.context_tokens:
+    shape, settings = _shape(given, start), _settings(given)
+    if settings.sequence_tokens > shape.context_tokens:
         raise ConfigError(
             f"--sequence must be at most {shape.context_tokens}, the model's longest",
-            given=f"--sequence {given['sequence']}",
+            given=f"--sequence {settings.sequence_tokens}",
         )
-    if given["threads"] < 1 or not 0 <= given["warm_up"] <= 1:
-        raise ConfigError(
-            "--threads must be 1 or more, and --warm-up a share from 0 to 1",
-            given=f"--threads {given['threads']} --warm-up {given['warm_up']}",
-        )
-    settings = TrainSettings(
+    torch.set_num_threads(given["threads"])
+    corpus = prepare_corpus(
+        given["out"] / "text",
+        CorpusSettings(
+            texts=None if given["texts"] is None else str(given["texts"]),
+            vocab_size=shape.vocab_size,
+            train_tokens=settings.schedule.n_steps * settings.batch_tokens,
+            seed=given["seed"],
+            tokeniser=None if start is None else str(start),
+        ),
+    )
+    peak = given["peak_tflops"]
+    peak_flops = _measured_peak(settings.precision) if peak is None else peak * 1e12
+    return Job(shape, settings, given["seed"], start, peak_flops, given["hour_usd"]), corpus
+
+
+def _shape(given: dict[str, Any], start: Path | None) -> DecoderConfig:
+    """Give the preset's shape as the options change it, or that of the model to start from."""
+    from dataclasses import replace
+
+    from understudy.lm.decoder import load_decoder, shape_of
+    from understudy.lm.presets import preset
+
+    if start is not None:
+        return shape_of(load_decoder(start))
+    shape = preset(given["preset"])
+    changes = {name: given[name] for name in ("gate", "capacity_factor") if given[name] is not None}
+    if shape.experts is not None:
+        shape = replace(shape, experts=replace(shape.experts, **changes))
+    return shape.dense_twin() if given.get("dense") else shape
+
+
+def _settings(given: dict[str, Any]) -> TrainSettings:
+    from understudy.lm.balance import BalanceSettings
+    from understudy.lm.schedule import Schedule
+    from understudy.lm.settings import TrainSettings
+
+    if not 0 <= given["warm_up"] <= 1:
+        raise ConfigError("--warm-up must be a share from 0 to 1", given=f"--warm-up {given['warm_up']}")
+    return TrainSettings(
         Schedule(given["steps"], given["schedule"], warm_up_steps=round(given["warm_up"] * given["steps"])),
         learning_rate=given["rate"],
         batch_sequences=given["batch"],
@@ -149,25 +168,19 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
         checkpoint_every=given["checkpoint_every"],
         validate_every=given["checkpoint_every"],
     )
-    torch.set_num_threads(given["threads"])
+
+
+def _measured_peak(precision: str) -> float:
+    """Operations per second of this processor, in the arithmetic that the loop will use."""
+    import accelerate
+    import torch
+
+    from understudy.lm.pace import measure_peak_flops
+    from understudy.training.loop import computes_in_bfloat16
+
     device = accelerate.Accelerator().device
-    peak = None if given["peak_tflops"] is None else given["peak_tflops"] * 1e12
-    if peak is None:
-        is_short = given["precision"] == "bfloat16" or (
-            given["precision"] == "auto" and computes_in_bfloat16(device.type)
-        )
-        peak = measure_peak_flops(device, torch.bfloat16 if is_short else torch.float32)
-    corpus = prepare_corpus(
-        given["out"] / "text",
-        CorpusSettings(
-            texts=None if given["texts"] is None else str(given["texts"]),
-            vocab_size=shape.vocab_size,
-            train_tokens=settings.schedule.n_steps * settings.batch_tokens,
-            seed=given["seed"],
-            tokeniser=None if start is None else str(start),
-        ),
-    )
-    return Job(shape, settings, given["seed"], start, peak, given["hour_usd"]), corpus
+    is_short = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device.type))
+    return measure_peak_flops(device, torch.bfloat16 if is_short else torch.float32)
 
 
 def show_progress(name: str, n_steps: int, *, is_quiet: bool) -> Callable[[StepRecord, Pace], None] | None:

@@ -24,7 +24,7 @@ __all__ = ["train_command"]
     help="Go on with the weights and tokenizer of a model's folder, for example an upcycled one.",
 )
 def train_command(**given: Any) -> None:
-    r"""Train a small decoder on text: a mixture of experts, or --dense.
+    """Train a small decoder on text: a mixture of experts, or --dense.
 
     A run that was cut goes on where its last checkpoint was: give the same command again. OUT/model is a
     folder for transformers; OUT/steps.jsonl says of every step how loss, gradient and the load of experts were.

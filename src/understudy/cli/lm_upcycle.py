@@ -27,7 +27,7 @@ __all__ = ["upcycle_command"]
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the routers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def upcycle_command(model: Path, out: Path, as_json: bool, **given: Any) -> None:
-    r"""Make a mixture of experts of a dense Llama: MODEL is a folder for transformers, and so is what is written.
+    """Make a mixture of experts of a dense Llama: MODEL is a folder for transformers, and so is what is written.
 
     The mixture computes what the dense model does; the difference is measured and printed. Train on with
     `understudy lm train --from OUT`.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -119,14 +120,8 @@ def train(
     accelerator = Accelerator()
     if accelerator.num_processes > 1:
         raise ConfigError("this loop trains in one process", given=f"{accelerator.num_processes} processes")
-    shape = shape_of(model)
-    binding = {
-        "settings": settings.binding(),
-        "shape": shape.to_dict(),
-        "data": data.shards.fingerprint,
-        "order_seed": data.seed,
-        "start": start,
-    }
+    binding = _binding(model, data, settings, start)
+    flops_per_token = shape_of(model).train_flops_per_token(settings.sequence_tokens)
     model, optimiser = accelerator.prepare(model, _optimiser(model, settings))
     starts = [block.router.weight.detach().clone() for block in expert_blocks(model)]
     state = TrainingState(0, 0.0, starts)
@@ -139,7 +134,7 @@ def train(
     pace: Pace | None = None
     meter = PaceMeter(
         settings.batch_tokens,
-        shape.train_flops_per_token(settings.sequence_tokens),
+        flops_per_token,
         seconds_before=state.seconds,
         peak_flops=peak_flops,
         hour_usd=hour_usd,
@@ -167,6 +162,19 @@ def train(
     model.eval()
     assert checkpoint is not None
     return Run(tuple(records), state.seconds, pace, checkpoint)
+
+
+def _binding(
+    model: PreTrainedModel, data: PackedTokens, settings: TrainSettings, start: str | None
+) -> dict[str, Any]:
+    """Give all that a run must share with the checkpoint that it goes on from."""
+    return {
+        "settings": settings.binding(),
+        "shape": shape_of(model).to_dict(),
+        "data": data.shards.fingerprint,
+        "order_seed": data.seed,
+        "start": start,
+    }
 
 
 def _gradients(
