@@ -30,6 +30,7 @@ _COMMANDS = {
     "serve": ("understudy.cli.serve:serve_command", "Stand in for the large model behind the OpenAI API."),
     "plan": ("understudy.cli.plan:plan_group", "Plan a small model: train, serve, compare, forecast."),
     "density": ("understudy.cli.density:density_group", "How much ability a parameter carries."),
+    "lm": ("understudy.cli.lm:lm_group", "Train small generative models, dense or mixtures of experts."),
 }
 
 
