@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fleet_command"]
 
+_LOADS = "--calls-per-second, --calls-per-month, or --users with --calls-per-user-day"
+_SPEEDS = "--service-seconds, or --tokens-per-call with --tokens-per-second, or --model, or --params"
+
 
 @click.command("fleet")
 @click.option("--calls-per-second", type=float, help="Mean load.")
@@ -50,6 +53,7 @@ __all__ = ["fleet_command"]
 )
 @click.option("--electricity", default="us-industrial", show_default=True, help="A price of the catalogue.")
 @click.option("--usd-per-kwh", type=float, help="Price of electricity, instead of the catalogue's.")
+@click.option("--cny-per-usd", type=float, help="Exchange rate; else the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", metavar="FILE", help="Draw devices by load as SVG.")
 def fleet_command(
@@ -85,6 +89,7 @@ def fleet_command(
         running,
         device=name,
         sources=sources,
+        cny_per_usd=given["cny_per_usd"],
     )
     if plot:
         save_chart(fleet_chart(plan), plot)
@@ -104,12 +109,14 @@ def _demand(given: dict[str, Any]) -> Demand:
         raise ConfigError(
             "the load is given in one way",
             given=", ".join(ways) or "none",
-            todo="give --calls-per-second, --calls-per-month, or --users with --calls-per-user-day",
+            todo=f"give {_LOADS}",
         )
     peak = given["peak_factor"]
     if ways == ["users"]:
         if given["calls_per_user_day"] is None:
-            raise ConfigError("--users needs --calls-per-user-day")
+            raise ConfigError(
+                "users alone are no load", given=f"--users {given['users']:,.0f}", todo=f"give {_LOADS}"
+            )
         return Demand.of_users(given["users"], given["calls_per_user_day"], peak)
     if ways == ["calls_per_month"]:
         return Demand(given["calls_per_month"] / (3600 * HOURS_PER_MONTH), peak)
@@ -130,9 +137,12 @@ def _unit(given: dict[str, Any]) -> Unit:
             return _served(given)
         if None not in tokens:
             return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"])
+    names = ("service_seconds", "tokens_per_call", "tokens_per_second", "model", "params")
+    named = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
     raise ConfigError(
         "how fast a device answers is given in one way",
-        todo="give --service-seconds, or --tokens-per-call with --tokens-per-second, or --model",
+        given=", ".join(named) or "none",
+        todo=f"give {_SPEEDS}",
     )
 
 
@@ -166,13 +176,9 @@ def _served(given: dict[str, Any]) -> Unit:
 
 def _show(plan: FleetPlan) -> None:
     from understudy.cli.plan_view import brief, print_table, print_words
-    from understudy.units import format_usd
 
-    fleet, rate = plan.fleet, plan.cny_per_usd
+    fleet, money = plan.fleet, plan.exchange.both
     print_words(plan.sentence, style="bold")
-
-    def money(usd: float | None) -> str:
-        return "unknown" if usd is None else f"{format_usd(usd)}   {usd * rate:,.4g} CNY"
 
     rows = [
         ["load, mean and peak", f"{fleet.demand.mean_calls_per_second:.4g} and {fleet.demand.peak_calls_per_second:.4g} calls/s"],
@@ -196,7 +202,7 @@ def _show(plan: FleetPlan) -> None:
         [[f"{share:g}", f"{devices:,}"] for share, devices in plan.by_load],
         right=[0, 1],
     )
-    for name, words in plan.sources.items():
+    for name, words in {**plan.sources, "¥": plan.exchange.words}.items():
         print_words(f"{name}: {words}", style="dim")
     if fleet.unit.service_cv != 1:
         words = "waiting by Allen and Cunneen's approximation: exact for one server's mean only"

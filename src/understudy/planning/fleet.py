@@ -7,7 +7,7 @@ a device answers has to be given or measured; nothing here predicts it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from understudy.drawing.svg import compact
@@ -15,11 +15,10 @@ from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.economics.fleet import Demand, Fleet, Promise, Running, Unit, size_fleet
 from understudy.economics.hardware.catalogue import (
     cloud_prices_of,
-    currencies,
     find_device,
     find_electricity,
 )
-from understudy.errors import ConfigError
+from understudy.planning.money import ExchangeRate, exchange_rate, with_yuan
 
 __all__ = ["DEFAULT_PUE", "FleetPlan", "fleet_chart", "plan_fleet", "running_of"]
 
@@ -37,8 +36,8 @@ class FleetPlan:
         What was found.
     device
         Name of the device.
-    cny_per_usd
-        Rate used for yuan.
+    exchange
+        For yuan.
     sources
         Where prices and power come from, by name.
     by_load
@@ -47,7 +46,7 @@ class FleetPlan:
 
     fleet: Fleet
     device: str
-    cny_per_usd: float
+    exchange: ExchangeRate
     sources: Mapping[str, str] = field(default_factory=dict)
     by_load: tuple[tuple[float, int], ...] = ()
 
@@ -63,22 +62,20 @@ class FleetPlan:
             f"{peak:.4g} calls a second at the peak; {100 * found.promise.share:g} % of calls {waiting}"
         )
         if found.usd_per_month is not None:
-            words += f"; ${found.usd_per_month:,.0f} a month"
+            words += f"; {self.exchange.both(found.usd_per_month)} a month"
         return words + "."
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        month, hour = self.fleet.usd_per_month, self.fleet.usd_per_hour
-        return {
+        """JSON form; money in dollars and in yuan."""
+        found = {
             "sentence": self.sentence,
             "device": self.device,
             **self.fleet.to_dict(),
-            "cny_per_hour": None if hour is None else hour * self.cny_per_usd,
-            "cny_per_month": None if month is None else month * self.cny_per_usd,
-            "cny_per_usd": self.cny_per_usd,
+            "exchange": asdict(self.exchange),
             "sources": dict(self.sources),
             "by_load": [{"share": share, "devices": devices} for share, devices in self.by_load],
         }
+        return dict(with_yuan(found, self.exchange))
 
 
 def running_of(
@@ -162,8 +159,6 @@ def plan_fleet(
     ConfigError
         If a number is out of range.
     """
-    if cny_per_usd is not None and not cny_per_usd > 0:
-        raise ConfigError("cny_per_usd must be above 0", given=repr(cny_per_usd))
     fleet = size_fleet(demand, unit, promise, running)
     others = []
     for share in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
@@ -172,7 +167,7 @@ def plan_fleet(
     return FleetPlan(
         fleet,
         device,
-        cny_per_usd or currencies()["CNY"].units_per_usd,
+        exchange_rate(cny_per_usd),
         dict(sources or {}),
         tuple(others),
     )
