@@ -177,6 +177,7 @@ def test_fleet_counts_in_two_currencies():
     )
     assert "cost unknown" in owned.stdout
     assert "Allen and Cunneen" in owned.stdout
+    assert "no interval: load and service time are taken as given" in owned.stdout
 
 
 def test_fleet_takes_the_speed_of_a_model():
@@ -185,6 +186,11 @@ def test_fleet_takes_the_speed_of_a_model():
     large = answer(*words, "--params", "7e9")
     assert small["devices"] < large["devices"]
     assert small["unit"]["slots"] == 16
+    low, high = large["service_ends"]
+    assert low["devices"] <= large["devices"] <= high["devices"]
+    assert low["service_s"] < large["unit"]["service_s"] < high["service_s"]
+    assert high["cny_per_month"] > high["usd_per_month"]
+    assert "devices, $" in run(*words, "--params", "7e9").stdout
     lost = run(*words, "--model", "llama-3.1-70b")
     assert "does not fit" in str(lost.exception)
     both = run(*words, "--params", 7e9, "--service-seconds", 1)

@@ -82,14 +82,17 @@ def fleet_command(
 
     keys = ("usd_per_hour", "is_owned", "device_usd", "life_years", "power_w", "pue", "electricity", "usd_per_kwh")  # fmt: skip
     running, name, sources = running_of(given["device"], **{key: given[key] for key in keys})
+    demand = _demand(given)
+    unit, service_range_s = _unit(given)
     plan = plan_fleet(
-        _demand(given),
-        _unit(given),
+        demand,
+        unit,
         Promise(wait_limit_s, percentile / 100, spares, most_utilisation),
         running,
         device=name,
         sources=sources,
         cny_per_usd=given["cny_per_usd"],
+        service_range_s=service_range_s,
     )
     if plot:
         save_chart(fleet_chart(plan), plot)
@@ -123,7 +126,8 @@ def _demand(given: dict[str, Any]) -> Demand:
     return Demand(given["calls_per_second"], peak)
 
 
-def _unit(given: dict[str, Any]) -> Unit:
+def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None]:
+    """A device as a server of calls, and the range of its service time where that is computed."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
 
@@ -132,11 +136,11 @@ def _unit(given: dict[str, Any]) -> Unit:
     ways = (given["service_seconds"] is not None, tokens != (None, None), is_model)
     if sum(ways) == 1:
         if ways[0]:
-            return Unit(given["service_seconds"], given["slots"], given["service_cv"])
+            return Unit(given["service_seconds"], given["slots"], given["service_cv"]), None
         if is_model:
             return _served(given)
         if None not in tokens:
-            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"])
+            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"]), None
     names = ("service_seconds", "tokens_per_call", "tokens_per_second", "model", "params")
     named = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
     raise ConfigError(
@@ -146,7 +150,7 @@ def _unit(given: dict[str, Any]) -> Unit:
     )
 
 
-def _served(given: dict[str, Any]) -> Unit:
+def _served(given: dict[str, Any]) -> tuple[Unit, tuple[float, float]]:
     """The service time of a model on the device, as `plan serve` finds it."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
@@ -171,7 +175,8 @@ def _served(given: dict[str, Any]) -> Unit:
         )
     if plan.time.total_seconds is None:
         raise ConfigError("how long a call takes on this device is unknown", todo="give --service-seconds")
-    return Unit(plan.time.total_seconds.typical, plan.batch, given["service_cv"])
+    span = plan.time.total_seconds
+    return Unit(span.typical, plan.batch, given["service_cv"]), (span.low, span.high)
 
 
 def _show(plan: FleetPlan) -> None:
@@ -195,6 +200,13 @@ def _show(plan: FleetPlan) -> None:
         ["energy a month", brief(fleet.kwh_per_month, "kWh")],
     ]  # fmt: skip
     print_table(["", ""], rows, right=[1])
+    if plan.service_ends is None:
+        print_words(f"no interval: {plan.interval_reason}", style="dim")
+    else:
+        low, high = plan.service_ends
+        words = f"{low.devices:,} to {high.devices:,} devices, {money(low.usd_per_month)} to {money(high.usd_per_month)} a month"
+        times = f"a service time of {low.unit.service_s:.3g} to {high.unit.service_s:.3g} s"
+        print_words(f"from and to: {words}, for {times} (what the device may reach)", style="dim")
     if fleet.usd_reason:
         print_words(f"cost unknown: {fleet.usd_reason}", style="dim")
     print_table(

@@ -7,7 +7,7 @@ a device answers has to be given or measured; nothing here predicts it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from understudy.drawing.svg import compact
@@ -42,6 +42,8 @@ class FleetPlan:
         Where prices and power come from, by name.
     by_load
         The fleet at other loads: (share of the demand, devices).
+    service_ends
+        The fleets at the shortest and the longest service time, where it has a range.
     """
 
     fleet: Fleet
@@ -49,6 +51,12 @@ class FleetPlan:
     exchange: ExchangeRate
     sources: Mapping[str, str] = field(default_factory=dict)
     by_load: tuple[tuple[float, int], ...] = ()
+    service_ends: tuple[Fleet, Fleet] | None = None
+
+    @property
+    def interval_reason(self) -> str | None:
+        """Why the number of devices has no range; ``None`` where it has one."""
+        return None if self.service_ends is not None else "load and service time are taken as given"
 
     @property
     def sentence(self) -> str:
@@ -73,6 +81,13 @@ class FleetPlan:
             **self.fleet.to_dict(),
             "exchange": asdict(self.exchange),
             "sources": dict(self.sources),
+            "service_ends": None
+            if self.service_ends is None
+            else [
+                {"service_s": one.unit.service_s, "devices": one.devices, "usd_per_month": one.usd_per_month}
+                for one in self.service_ends
+            ],
+            "interval_reason": self.interval_reason,
             "by_load": [{"share": share, "devices": devices} for share, devices in self.by_load],
         }
         return dict(with_yuan(found, self.exchange))
@@ -151,8 +166,16 @@ def plan_fleet(
     device: str,
     sources: Mapping[str, str] | None = None,
     cny_per_usd: float | None = None,
+    service_range_s: tuple[float, float] | None = None,
 ) -> FleetPlan:
     """Size a fleet, and the same fleet at a tenth to ten times the demand.
+
+    Parameters
+    ----------
+    service_range_s
+        Shortest and longest service time that the unit may turn out to have, where its own is an estimate.
+    cny_per_usd
+        Exchange rate; ``None``: the catalogue's.
 
     Raises
     ------
@@ -160,6 +183,13 @@ def plan_fleet(
         If a number is out of range.
     """
     fleet = size_fleet(demand, unit, promise, running)
+    ends = None
+    if service_range_s is not None:
+        low, high = (
+            size_fleet(demand, replace(unit, service_s=service_s), promise, running)
+            for service_s in service_range_s
+        )
+        ends = (low, high)
     others = []
     for share in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
         scaled = Demand(demand.mean_calls_per_second * share, demand.peak_factor)
@@ -170,6 +200,7 @@ def plan_fleet(
         exchange_rate(cny_per_usd),
         dict(sources or {}),
         tuple(others),
+        ends,
     )
 
 

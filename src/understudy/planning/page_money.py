@@ -175,7 +175,7 @@ def fleet_section(plan: FleetPlan) -> Section:
     found, yuan = plan.fleet, plan.exchange.yuan
     month = found.usd_per_month
     tiles = [
-        tile("Devices", f"{found.working:,} + {found.spares}", f"{found.by_division:.2f} by division", cls="key"),
+        tile("Devices", f"{found.working:,} + {found.spares}", f"{found.by_division:.2f} by division{_span_words(plan)}", cls="key"),
         tile(
             "A month",
             format_usd(month),
@@ -199,6 +199,14 @@ def fleet_section(plan: FleetPlan) -> Section:
         paragraph("; ".join(f"{name}: {words}" for name, words in sources.items()) + ".", cls="quiet")
     )
     return Section("fleet", "Fleet", "Machines for the whole load", join(parts))
+
+
+def _span_words(plan: FleetPlan) -> str:
+    """Devices over the range of the service time, where it has one."""
+    if plan.service_ends is None:
+        return ""
+    low, high = plan.service_ends
+    return f"; {low.devices:,} to {high.devices:,} by the range of the service time"
 
 
 def train_section(plan: TrainPlan) -> Section:

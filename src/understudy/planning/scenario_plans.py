@@ -123,6 +123,7 @@ def _fleet(scenario: Scenario, request: ServeRequest | None, serve: ServePlan | 
     if given is None:
         return None
     unit = _unit(given, serve)
+    span = None if serve is None or "service_seconds" in given else serve.time.total_seconds
     device = given.get("device", request.device.id if request is not None else "custom")
     keys = ("device_usd", "life_years", "usd_per_hour", "power_w", "pue", "electricity", "usd_per_kwh")
     running, name, sources = running_of(
@@ -137,7 +138,14 @@ def _fleet(scenario: Scenario, request: ServeRequest | None, serve: ServePlan | 
     )
     demand = Demand(load.calls_per_month / (3600 * HOURS_PER_MONTH), load.peak_factor)
     return plan_fleet(
-        demand, unit, promise, running, device=name, sources=sources, cny_per_usd=scenario.cny_per_usd
+        demand,
+        unit,
+        promise,
+        running,
+        device=name,
+        sources=sources,
+        cny_per_usd=scenario.cny_per_usd,
+        service_range_s=None if span is None else (span.low, span.high),
     )
 
 
