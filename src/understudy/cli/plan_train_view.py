@@ -121,7 +121,8 @@ def _show_intervals(plan: TrainPlan) -> None:
         right=range(1, 4),
         title=f"This plan, {_share(plan.law.draws.confidence)} intervals",
     )
-    print_words("intervals: of the fitted law alone; prices and MFU are taken as given", style="dim")
+    fixed = "prices and MFU" if plan.chosen.epochs is None else "prices, MFU and the worth of repeated data"
+    print_words(f"intervals: of the fitted law alone; {fixed} are taken as given", style="dim")
 
 
 def _interval_cells(
