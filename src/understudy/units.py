@@ -5,7 +5,7 @@ An unknown value is ``None`` and prints as "unknown", never as 0.
 
 from __future__ import annotations
 
-__all__ = ["format_bytes", "format_count", "format_duration", "format_share", "format_usd"]
+__all__ = ["format_bytes", "format_cny", "format_count", "format_duration", "format_share", "format_usd"]
 
 
 def format_usd(amount_usd: float | None, *, digits: int = 3) -> str:
@@ -23,6 +23,11 @@ def format_usd(amount_usd: float | None, *, digits: int = 3) -> str:
         text = f"{size:.{digits}g}"
         return f"{sign}${float(text):.10f}".rstrip("0") if "e" in text else f"{sign}${text}"
     return f"{sign}${size:.{digits - 1}e}"
+
+
+def format_cny(amount_cny: float | None, *, digits: int = 3) -> str:
+    """Yuan as :func:`format_usd` writes dollars: ``¥8,830``, ``¥0.0876``."""
+    return format_usd(amount_cny, digits=digits).replace("$", "¥")
 
 
 def format_duration(seconds: float | None) -> str:

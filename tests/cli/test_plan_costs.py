@@ -12,6 +12,7 @@ from understudy.ledger.database import Ledger
 from understudy.ledger.record import CallRecord, new_call_id
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "plan"
+RUNS = str(EXAMPLES / "runs.csv")
 BREAKEVEN = ["breakeven", "--teacher-price", "0.002", "--student-usd", "1e-6", "--coverage", "128/280"]
 
 
@@ -48,6 +49,10 @@ def test_breakeven_prints_an_interval_and_the_options(tmp_path):
     assert (tmp_path / "a.svg").read_text().startswith("<svg ")
     found = answer(*words)
     assert len(found["options"]) == 6
+    assert found["options"][0]["cny_per_call"] == pytest.approx(0.002 * found["exchange"]["cny_per_usd"])
+    assert {one["months"] for one in found["totals"]} == {1, 12, 36}
+    assert all(one["total_cny"] > one["total_usd"] for one in found["totals"])
+    assert "¥" in done.stdout
     assert found["volume_interval"][0] < found["student"]["volume"] < found["volume_interval"][1]
 
 
@@ -92,6 +97,22 @@ def test_breakeven_reads_prices_by_the_token():
     assert "no list price" in unknown["sources"]["teacher_usd_per_call"]
 
 
+def test_breakeven_says_why_there_is_no_interval():
+    words = [
+        "breakeven",
+        "--teacher-price",
+        "0.002",
+        "--student-usd",
+        "1e-6",
+        "--build-usd",
+        "50",
+        "--coverage",
+    ]
+    assert "no interval: coverage is a share without counts" in run(*words, "0.5").stdout
+    assert answer(*words, "0.5")["volume_interval"] is None
+    assert answer(*words, "5/10")["interval_reason"] is None
+
+
 def test_breakeven_says_what_is_unknown():
     done = run("breakeven", "--student-usd", "1e-6", "--coverage", "0.5")
     assert done.exit_code == 0
@@ -105,7 +126,15 @@ def test_breakeven_says_what_is_unknown():
         (["breakeven", "--teacher-price", "1", "--teacher-model", "x"], "give one"),
         ([*BREAKEVEN, "--options", "nowhere.toml"], "cannot be read"),
         ([*BREAKEVEN, "--plot", "nowhere/at/all.svg"], "cannot be written"),
-        (["fleet", "--users", "3", "--service-seconds", "1"], "--calls-per-user-day"),
+        (["breakeven"], "--teacher-price, --student-usd, --coverage and --build-usd"),
+        (["breakeven", "--calls-per-month", "5"], "--options FILE"),
+        (["fleet"], "--users with --calls-per-user-day"),
+        (
+            ["fleet", "--users", "3", "--service-seconds", "1"],
+            "--calls-per-second, --calls-per-month, or --users",
+        ),
+        (["fleet", "--calls-per-second", "3", "--tokens-per-call", "9"], "given: --tokens-per-call"),
+        (["fleet", "--calls-per-second", "3", "--service-seconds", "1", "--cny-per-usd", "0"], "CNY per USD"),
         (["fleet", "--users", "3", "--calls-per-second", "1"], "one way"),
         (["fleet", "--calls-per-second", "3"], "how fast"),
         (["fleet", "--calls-per-second", "3", "--service-seconds", "1", "--percentile", "100"], "percentile"),
@@ -114,6 +143,16 @@ def test_breakeven_says_what_is_unknown():
         (["train", "--hours", "24"], "--devices"),
         (["train"], "--flop"),
         (["train", "--flop", "1e21", "--constants", "mine"], "no scaling-law constants"),
+        (["train", "--flop", "1e21", "--runs", "runs.csv", "--constants", "hoffmann2022"], "not both"),
+        (["train", "--flop", "1e21", "--outliers", "highest-loss:5"], "give --runs FILE"),
+        (["train", "--flop", "1e21", "--runs", RUNS, "--column", "size"], "NAME=HEADER"),
+        (
+            ["train", "--flop", "1e21", "--runs", RUNS, "--column", "size=N"],
+            "name parameters, tokens, flops, loss",
+        ),
+        (["train", "--flop", "1e21", "--runs", RUNS, "--column", "flops=C"], "no column 'C'"),
+        (["train", "--flop", "1e21", "--runs", RUNS, "--outliers", "bad"], "no such outlier rule"),
+        (["train", "--flop", "1e21", "--runs", RUNS, "--confidence", "2"], "confidence must be"),
         (["figures", "99"], "no such entry"),
         (["figures", "--data", "nowhere"], "no such folder"),
     ],
@@ -130,11 +169,15 @@ def test_fleet_counts_in_two_currencies():
     )
     assert found["devices"] == found["working"] + found["spares"]
     assert found["cny_per_month"] > found["usd_per_month"]
+    given = answer("fleet", "--calls-per-second", 3, "--service-seconds", 1, "--cny-per-usd", 8)
+    assert given["cny_per_call"] == pytest.approx(8 * given["usd_per_call"])
+    assert given["exchange"] == {"cny_per_usd": 8.0, "source": "given"}
     owned = run(
         "fleet", "--calls-per-second", 3, "--service-seconds", 1, "--device", "custom", "--service-cv", 0
     )
     assert "cost unknown" in owned.stdout
     assert "Allen and Cunneen" in owned.stdout
+    assert "no interval: load and service time are taken as given" in owned.stdout
 
 
 def test_fleet_takes_the_speed_of_a_model():
@@ -143,6 +186,11 @@ def test_fleet_takes_the_speed_of_a_model():
     large = answer(*words, "--params", "7e9")
     assert small["devices"] < large["devices"]
     assert small["unit"]["slots"] == 16
+    low, high = large["service_ends"]
+    assert low["devices"] <= large["devices"] <= high["devices"]
+    assert low["service_s"] < large["unit"]["service_s"] < high["service_s"]
+    assert high["cny_per_month"] > high["usd_per_month"]
+    assert "devices, $" in run(*words, "--params", "7e9").stdout
     lost = run(*words, "--model", "llama-3.1-70b")
     assert "does not fit" in str(lost.exception)
     both = run(*words, "--params", 7e9, "--service-seconds", 1)
@@ -160,6 +208,9 @@ def test_train_answers_from_each_start(tmp_path):
         found = answer("train", *words)
         assert found["cost"]["usd"] > 0
         assert len(found["sensitivity"]) >= 5
+        assert found["cost"]["cny"] == pytest.approx(found["cost"]["usd"] * found["exchange"]["cny_per_usd"])
+        assert found["fit"] is None
+        assert found["constants"]["interval_reason"] == "constants carry no covariance"
     done = run("train", "--flop", 1e21, "--experts", 8, "--plot", tmp_path / "t.svg")
     assert "A mixture of experts" in done.stdout
     assert (tmp_path / "t.svg").is_file()

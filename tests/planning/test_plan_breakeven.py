@@ -5,7 +5,8 @@ import pytest
 from understudy.drawing.xy import draw_xy
 from understudy.economics.options import CostOption
 from understudy.errors import ConfigError
-from understudy.planning.breakeven import Horizon, breakeven_chart, plan_breakeven
+from understudy.planning.breakeven import Horizon, plan_breakeven
+from understudy.planning.breakeven_chart import breakeven_chart
 from understudy.planning.evidence import Counts, Evidence
 
 KNOWN = Evidence(0.002, 1e-6, 50.0, 128 / 280, Counts(128, 280), 2e6)

@@ -45,7 +45,7 @@ def test_wrong_names_and_rates_are_told():
     with pytest.raises(ConfigError, match="electricity"):
         running_of("l4", electricity="moon")
     running, name, _ = running_of("l4")
-    with pytest.raises(ConfigError, match="cny_per_usd"):
+    with pytest.raises(ConfigError, match="CNY per USD"):
         plan_fleet(Demand(1), Unit(1), Promise(), running, device=name, cny_per_usd=0.0)
 
 

@@ -93,7 +93,7 @@ def test_a_ruler_measures_the_models_of_the_scenario(tmp_path):
     [
         ({}, "needs a"),
         ({"load": {}}, "calls_per_month"),
-        ({"load": LOAD, "laod": {}}, r"known: name, description, \[load\]"),
+        ({"load": LOAD, "laod": {}}, r"known: name, description, cny_per_usd, \[load\]"),
         ({"load": {**LOAD, "tokens": 3}}, r"\[load\] has no 'tokens'"),
         ({"load": {"calls_per_month": "many"}}, "is a number"),
         ({"load": {"calls_per_month": 0}}, "above 0"),

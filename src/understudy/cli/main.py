@@ -61,6 +61,11 @@ def main(argv: list[str] | None = None) -> Any:
     except UnderstudyError as error:
         click.echo(f"understudy: {error}", err=True)
         sys.exit(error.exit_code)
+    except click.MissingParameter as error:
+        from understudy.cli.missing import missing_error
+
+        click.echo(f"understudy: {missing_error(error)}", err=True)
+        sys.exit(2)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

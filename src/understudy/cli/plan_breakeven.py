@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from understudy.planning.breakeven import BreakEvenPlan
     from understudy.planning.evidence import Evidence
 
 __all__ = ["breakeven_command"]
@@ -35,6 +34,7 @@ __all__ = ["breakeven_command"]
 @click.option("--halving-months", type=float, help="Assume that the teacher's price halves in this time.")
 @click.option("--options", "options_file", metavar="FILE", help="Further options: TOML, [[option]] tables.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--cny-per-usd", type=float, help="Exchange rate; else the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", metavar="FILE", help="Draw total cost over calls as SVG.")
 @click.option("--plot-time", metavar="FILE", help="Draw total cost over months as SVG.")
@@ -44,6 +44,7 @@ def breakeven_command(
     months: int,
     growth: float,
     halving_months: float | None,
+    cny_per_usd: float | None,
     *,
     as_json: bool,
     plot: str | None,
@@ -58,17 +59,21 @@ def breakeven_command(
     Example:
       understudy plan breakeven --teacher-price 0.002 --student-usd 1e-6 --coverage 128/280 --build-usd 50
     """
+    from understudy.cli.plan_breakeven_view import show_plan
     from understudy.cli.plan_table import save_chart
     from understudy.cli.plan_view import print_json
-    from understudy.planning.breakeven import Horizon, breakeven_chart, plan_breakeven
+    from understudy.planning.breakeven import Horizon, plan_breakeven
+    from understudy.planning.breakeven_chart import breakeven_chart
     from understudy.planning.option_file import read_options
 
+    _check_given(given, options_file)
     options = read_options(options_file) if options_file else []
     plan = plan_breakeven(
         _evidence(given),
         options,
         confidence=confidence,
         horizon=Horizon(months, growth, halving_months),
+        cny_per_usd=cny_per_usd,
     )
     if plot:
         save_chart(breakeven_chart(plan, is_over_time=False), plot)
@@ -77,7 +82,29 @@ def breakeven_command(
     if as_json:
         print_json(plan.to_dict())
     else:
-        _show(plan)
+        show_plan(plan)
+
+
+def _check_given(given: dict[str, Any], options_file: str | None) -> None:
+    """Something that costs must be given: a volume alone, or nothing, has no answer."""
+    from understudy.errors import ConfigError
+
+    told = (
+        "artefact",
+        "ledger_url",
+        "teacher_price",
+        "teacher_model",
+        "student_usd",
+        "build_usd",
+        "coverage",
+    )
+    if options_file is None and all(given[name] is None for name in told):
+        raise ConfigError(
+            "a comparison needs ways of answering with their costs",
+            given="none",
+            todo="give --teacher-price, --student-usd, --coverage and --build-usd, or --artefact DIR with "
+            "--teacher-price, or --ledger URL, or --options FILE",
+        )
 
 
 def _evidence(given: dict[str, Any]) -> Evidence:
@@ -144,71 +171,3 @@ def _teacher_usd(given: dict[str, Any]) -> tuple[float | None, str | None]:
         )
     option = api_option("teacher", price, tokens, reason=f"no list price for model {model}")
     return option.usd_per_call, option.notes["usd_per_call"]
-
-
-def _show(plan: BreakEvenPlan) -> None:
-    from understudy.cli.plan_view import print_table, print_words
-    from understudy.planning.evidence import FIGURES
-    from understudy.units import format_share, format_usd
-
-    print_words(plan.sentence, style="bold")
-    evidence = plan.evidence
-    shown = {
-        "teacher_usd_per_call": ("teacher, a call", format_usd(evidence.teacher_usd_per_call)),
-        "student_usd_per_call": ("student, a call", format_usd(evidence.student_usd_per_call)),
-        "build_usd": ("build", format_usd(evidence.build_usd)),
-        "coverage": ("coverage", format_share(evidence.coverage)),
-        "calls_per_month": (
-            "calls a month",
-            "unknown" if evidence.calls_per_month is None else f"{evidence.calls_per_month:,.0f}",
-        ),
-    }
-    if plan.coverage_interval is not None:
-        low, high = plan.coverage_interval
-        words = f"{shown['coverage'][1]} ({100 * low:.1f} to {100 * high:.1f})"
-        shown["coverage"] = ("coverage", words)
-    print_table(
-        ["figure", "value", "from"],
-        [[*shown[name], evidence.sources.get(name, "")] for name in FIGURES],
-        right=[1],
-    )
-    _show_comparisons(plan)
-
-
-def _show_comparisons(plan: BreakEvenPlan) -> None:
-    from understudy.cli.plan_view import print_table, print_words
-    from understudy.units import format_usd
-
-    over_time = plan.over_time
-    stops = [] if over_time is None else sorted({1, min(12, plan.horizon.months), plan.horizon.months})
-    rows = []
-    for option in plan.options:
-        cells = [option.name, format_usd(option.once_usd), format_usd(option.usd_per_call)]
-        for month in stops:
-            totals = {} if over_time is None else over_time.totals(month)
-            cells.append(format_usd(totals.get(option.name)))
-        rows.append(cells)
-    if rows:
-        heads = ["option", "once", "a call", *(f"{month} month{'s' if month > 1 else ''}" for month in stops)]
-        print_table(heads, rows, right=range(1, len(heads)), title="Total cost")
-    for name, reason in plan.over_volume.unknown.items():
-        print_words(f"{name}: unknown, {reason}", style="dim")
-    for found in (plan.over_volume, plan.over_time):
-        if found is None or not found.cheapest:
-            continue
-        rows = [
-            [_place(one.x, found.axis), one.cheaper_after,
-             one.second if one.cheaper_after == one.first else one.first]
-            for one in found.crossings
-        ]  # fmt: skip
-        title = f"Crossings over {found.axis}"
-        if found.axis == "calls" and plan.over_time is not None:
-            title += f", spread evenly over {plan.horizon.months} months"
-        if rows:
-            print_table([found.axis, "from here cheaper", "than"], rows, right=[0], title=title)
-        else:
-            print_words(f"Over {found.axis}: {found.cheapest[0].option} is cheapest throughout, no crossing.")
-
-
-def _place(x: float, axis: str) -> str:
-    return f"{x:,.0f}" if axis == "calls" and x >= 10 else f"{x:.3g}"

@@ -196,7 +196,7 @@ def _basis(plan: DevicePlan) -> list[tuple[str, str]]:
         ("device", f"{device.source or 'given'}{'' if device.as_of is None else f', {device.as_of}'}"),
         ("price", price),
         ("electricity", power),
-        ("¥", f"{plan.exchange.cny_per_usd} per $, {plan.exchange.source}"),
+        ("¥", plan.exchange.words),
     ]
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fleet_command"]
 
+_LOADS = "--calls-per-second, --calls-per-month, or --users with --calls-per-user-day"
+_SPEEDS = "--service-seconds, or --tokens-per-call with --tokens-per-second, or --model, or --params"
+
 
 @click.command("fleet")
 @click.option("--calls-per-second", type=float, help="Mean load.")
@@ -50,6 +53,7 @@ __all__ = ["fleet_command"]
 )
 @click.option("--electricity", default="us-industrial", show_default=True, help="A price of the catalogue.")
 @click.option("--usd-per-kwh", type=float, help="Price of electricity, instead of the catalogue's.")
+@click.option("--cny-per-usd", type=float, help="Exchange rate; else the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", metavar="FILE", help="Draw devices by load as SVG.")
 def fleet_command(
@@ -78,13 +82,17 @@ def fleet_command(
 
     keys = ("usd_per_hour", "is_owned", "device_usd", "life_years", "power_w", "pue", "electricity", "usd_per_kwh")  # fmt: skip
     running, name, sources = running_of(given["device"], **{key: given[key] for key in keys})
+    demand = _demand(given)
+    unit, service_range_s = _unit(given)
     plan = plan_fleet(
-        _demand(given),
-        _unit(given),
+        demand,
+        unit,
         Promise(wait_limit_s, percentile / 100, spares, most_utilisation),
         running,
         device=name,
         sources=sources,
+        cny_per_usd=given["cny_per_usd"],
+        service_range_s=service_range_s,
     )
     if plot:
         save_chart(fleet_chart(plan), plot)
@@ -104,19 +112,22 @@ def _demand(given: dict[str, Any]) -> Demand:
         raise ConfigError(
             "the load is given in one way",
             given=", ".join(ways) or "none",
-            todo="give --calls-per-second, --calls-per-month, or --users with --calls-per-user-day",
+            todo=f"give {_LOADS}",
         )
     peak = given["peak_factor"]
     if ways == ["users"]:
         if given["calls_per_user_day"] is None:
-            raise ConfigError("--users needs --calls-per-user-day")
+            raise ConfigError(
+                "users alone are no load", given=f"--users {given['users']:,.0f}", todo=f"give {_LOADS}"
+            )
         return Demand.of_users(given["users"], given["calls_per_user_day"], peak)
     if ways == ["calls_per_month"]:
         return Demand(given["calls_per_month"] / (3600 * HOURS_PER_MONTH), peak)
     return Demand(given["calls_per_second"], peak)
 
 
-def _unit(given: dict[str, Any]) -> Unit:
+def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None]:
+    """A device as a server of calls, and the range of its service time where that is computed."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
 
@@ -125,18 +136,21 @@ def _unit(given: dict[str, Any]) -> Unit:
     ways = (given["service_seconds"] is not None, tokens != (None, None), is_model)
     if sum(ways) == 1:
         if ways[0]:
-            return Unit(given["service_seconds"], given["slots"], given["service_cv"])
+            return Unit(given["service_seconds"], given["slots"], given["service_cv"]), None
         if is_model:
             return _served(given)
         if None not in tokens:
-            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"])
+            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"]), None
+    names = ("service_seconds", "tokens_per_call", "tokens_per_second", "model", "params")
+    named = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
     raise ConfigError(
         "how fast a device answers is given in one way",
-        todo="give --service-seconds, or --tokens-per-call with --tokens-per-second, or --model",
+        given=", ".join(named) or "none",
+        todo=f"give {_SPEEDS}",
     )
 
 
-def _served(given: dict[str, Any]) -> Unit:
+def _served(given: dict[str, Any]) -> tuple[Unit, tuple[float, float]]:
     """The service time of a model on the device, as `plan serve` finds it."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
@@ -161,18 +175,15 @@ def _served(given: dict[str, Any]) -> Unit:
         )
     if plan.time.total_seconds is None:
         raise ConfigError("how long a call takes on this device is unknown", todo="give --service-seconds")
-    return Unit(plan.time.total_seconds.typical, plan.batch, given["service_cv"])
+    span = plan.time.total_seconds
+    return Unit(span.typical, plan.batch, given["service_cv"]), (span.low, span.high)
 
 
 def _show(plan: FleetPlan) -> None:
     from understudy.cli.plan_view import brief, print_table, print_words
-    from understudy.units import format_usd
 
-    fleet, rate = plan.fleet, plan.cny_per_usd
+    fleet, money = plan.fleet, plan.exchange.both
     print_words(plan.sentence, style="bold")
-
-    def money(usd: float | None) -> str:
-        return "unknown" if usd is None else f"{format_usd(usd)}   {usd * rate:,.4g} CNY"
 
     rows = [
         ["load, mean and peak", f"{fleet.demand.mean_calls_per_second:.4g} and {fleet.demand.peak_calls_per_second:.4g} calls/s"],
@@ -189,6 +200,13 @@ def _show(plan: FleetPlan) -> None:
         ["energy a month", brief(fleet.kwh_per_month, "kWh")],
     ]  # fmt: skip
     print_table(["", ""], rows, right=[1])
+    if plan.service_ends is None:
+        print_words(f"no interval: {plan.interval_reason}", style="dim")
+    else:
+        low, high = plan.service_ends
+        words = f"{low.devices:,} to {high.devices:,} devices, {money(low.usd_per_month)} to {money(high.usd_per_month)} a month"
+        times = f"a service time of {low.unit.service_s:.3g} to {high.unit.service_s:.3g} s"
+        print_words(f"from and to: {words}, for {times} (what the device may reach)", style="dim")
     if fleet.usd_reason:
         print_words(f"cost unknown: {fleet.usd_reason}", style="dim")
     print_table(
@@ -196,7 +214,7 @@ def _show(plan: FleetPlan) -> None:
         [[f"{share:g}", f"{devices:,}"] for share, devices in plan.by_load],
         right=[0, 1],
     )
-    for name, words in plan.sources.items():
+    for name, words in {**plan.sources, "¥": plan.exchange.words}.items():
         print_words(f"{name}: {words}", style="dim")
     if fleet.unit.service_cv != 1:
         words = "waiting by Allen and Cunneen's approximation: exact for one server's mean only"

@@ -211,11 +211,7 @@ def _money_rows(plan: ServePlan) -> list[list[str]]:
     from understudy.cli.plan_table import joules_words, span_cells
     from understudy.units import format_usd
 
-    rate = plan.exchange.cny_per_usd
-
-    def yuan(usd: float) -> str:
-        return format_usd(usd * rate).replace("$", "¥")
-
+    yuan = plan.exchange.yuan
     thousand = None if plan.call_usd is None else plan.call_usd.map(lambda usd: 1000 * usd)
     million = plan.million_tokens_usd
     joules = plan.call_joules
@@ -242,7 +238,7 @@ def _basis(plan: ServePlan) -> list[tuple[str, str]]:
         ("model", plan.model.source),
         ("price", price),
         ("energy", watts),
-        ("¥", f"{plan.exchange.cny_per_usd} per $, {plan.exchange.source}"),
+        ("¥", plan.exchange.words),
     ]
     unknown = plan.time.prefill.reason
     return rows if unknown is None else [*rows, ("unknown", unknown)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from understudy.planning.train import TrainPlan
 
 __all__ = ["train_command"]
 
@@ -31,7 +28,13 @@ __all__ = ["train_command"]
 @click.option(
     "--pue", type=float, default=1.2, show_default=True, help="Power of the building over the devices'."
 )
-@click.option("--constants", "constants_name", default="besiroglu2024", show_default=True, help="Constants of the scaling law.")  # fmt: skip
+@click.option("--constants", "constants_name", show_default="besiroglu2024", help="Published constants of the scaling law.")  # fmt: skip
+@click.option("--runs", metavar="FILE.csv", help="Your own runs: fit the law to them, with intervals.")
+@click.option("--column", "columns", multiple=True, metavar="NAME=HEADER", help="Column of the runs: parameters, tokens or flops, loss.")  # fmt: skip
+@click.option("--outliers", metavar="RULE", help="Runs to leave out: highest-loss:5, tokens-per-parameter:0.45.")  # fmt: skip
+@click.option("--draws", type=int, show_default="1000", help="Of the bootstrap.")
+@click.option("--confidence", type=float, show_default="0.9", help="Of the intervals.")
+@click.option("--seed", type=int, show_default="0", help="Of the fit and its bootstrap.")
 @click.option("--sequence-length", type=int, default=4096, show_default=True, help="Tokens of a sequence.")
 @click.option(
     "--micro-batch", type=int, default=1, show_default=True, help="Sequences at a time on a device."
@@ -41,28 +44,34 @@ __all__ = ["train_command"]
 @click.option(
     "--vocabulary", "n_vocab", type=int, default=32_000, show_default=True, help="Rows of the embedding."
 )
+@click.option("--cny-per-usd", type=float, help="Exchange rate; else the catalogue's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--plot", metavar="FILE", help="Draw loss against size as SVG.")
-def train_command(
-    constants_name: str, n_experts: int | None, *, as_json: bool, plot: str | None, **given: Any
-) -> None:
+@click.option("--plot", metavar="FILE", help="Draw loss against size as SVG; with --runs, the runs and the law.")  # fmt: skip
+def train_command(n_experts: int | None, *, as_json: bool, plot: str | None, **given: Any) -> None:
     """Plan a training run: how large, on how much data, on what, for how long, at what cost.
+
+    Published constants of the scaling law carry no covariance, so they give no intervals; a law fitted to your
+    own runs does.
 
     \b
     Example:
       understudy plan train --flop 1e21 --device h100-sxm
       understudy plan train --usd 1000
       understudy plan train --hours 24 --devices 8 --inference-tokens 1e12
+      understudy plan train --flop 1e20 --runs examples/plan/runs.csv
     """
     from understudy.cli.plan_table import save_chart
+    from understudy.cli.plan_train_view import show_plan
     from understudy.cli.plan_view import print_json
     from understudy.economics.training_memory import Batch
     from understudy.planning.accelerators import accelerator_of
     from understudy.planning.train import plan_training
     from understudy.planning.train_aim import Aim, Means
-    from understudy.planning.train_chart import train_chart
+    from understudy.planning.train_chart import runs_chart, train_chart
+    from understudy.planning.train_runs import choose_law
 
     keys = ("flops", "usd", "hours", "loss", "parameters", "tokens", "inference_tokens", "unique_tokens")
+    aim = Aim(**{key: given[key] for key in keys})
     accelerator, sources = accelerator_of(given["device"], usd_per_hour=given["usd_per_hour"])
     means = Means(
         accelerator=accelerator,
@@ -73,115 +82,30 @@ def train_command(
         zero_stage=given["zero_stage"],
         n_vocab=given["n_vocab"],
     )
-    plan = plan_training(
-        Aim(**{key: given[key] for key in keys}), means, constants_name=constants_name, n_experts=n_experts
+    law, fitted = choose_law(
+        given["constants_name"],
+        given["runs"],
+        columns=_columns(given["columns"]),
+        n_draws=given["draws"],
+        **{key: given[key] for key in ("outliers", "confidence", "seed")},
     )
+    plan = plan_training(aim, means, law=law, n_experts=n_experts, cny_per_usd=given["cny_per_usd"])
     if plot:
-        save_chart(train_chart(plan), plot)
+        save_chart(train_chart(plan) if fitted is None else runs_chart(plan, fitted), plot)
     if as_json:
-        print_json({**plan.to_dict(), "sources": sources})
+        fit = None if fitted is None else fitted.to_dict()
+        print_json({**plan.to_dict(), "fit": fit, "sources": sources})
     else:
-        _show(plan, sources)
+        show_plan(plan, fitted, sources)
 
 
-def _show(plan: TrainPlan, sources: dict[str, str]) -> None:
-    from understudy.cli.plan_view import brief, print_table, print_words
+def _columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    from understudy.errors import ConfigError
 
-    print_words(plan.sentence, style="bold")
-    rows = [
-        [
-            one.kind,
-            brief(one.parameters),
-            brief(one.tokens),
-            f"{one.tokens / one.parameters:.3g}",
-            brief(one.training_flops),
-            f"{one.loss:.3f}",
-            "-" if one.epochs is None else f"{one.epochs:.2g}",
-            "-" if one.life_flops is None else brief(one.life_flops),
-        ]
-        for one in plan.variants
-    ]
-    heads = ["plan", "parameters", "tokens", "per param.", "FLOP", "loss", "passes", "life FLOP"]
-    print_table(heads, rows, right=range(1, 8))
-    for words in plan.chosen.warnings:
-        print_words(f"note: {words}", style="dim")
-    _show_means(plan)
-    _show_mixture(plan)
-    print_table(
-        ["constants", "parameters", "tokens", "FLOP", "cost", "source"],
-        [
-            [
-                row.constants,
-                brief(row.parameters),
-                brief(row.tokens),
-                brief(row.training_flops),
-                "unknown" if row.usd is None else f"${row.usd:,.0f}",
-                row.reason or f"{row.source}, {row.year}",
-            ]
-            for row in plan.sensitivity
-        ],
-        right=[1, 2, 3, 4],
-        title="The same question under each set of constants",
-    )
-    for name, words in sources.items():
-        print_words(f"{name}: {words}", style="dim")
-
-
-def _show_means(plan: TrainPlan) -> None:
-    from understudy.cli.plan_view import brief, print_table
-    from understudy.economics.transformer.parameters import count_parameters
-    from understudy.units import format_bytes, format_usd
-
-    shape, cost = plan.shape, plan.cost
-    heads = f"{shape.n_heads} heads ({shape.n_kv_heads} key-value)"
-    length = plan.means.batch.sequence_length
-    attention = f"{100 * plan.attention_share:.1f} % of FLOP at {length:,} tokens, not in the figures below"
-    rows = [
-        ["shape", f"{shape.n_layers} layers, width {shape.d_model:,}, {heads}, feed-forward {shape.d_ff:,}"],
-        ["its parameters", f"{count_parameters(shape).total:,}"],
-        ["attention adds", attention],
-        ["accelerator hours", f"{cost.device_hours:,.1f} at {100 * cost.mfu:g} % MFU"],
-        ["devices", "unknown" if cost.devices is None else f"{cost.devices:,}"],
-        ["wall time", "unknown" if cost.wall_hours is None else f"{cost.wall_hours:,.1f} hours"],
-        ["rent", format_usd(cost.usd)],
-        ["energy", f"{brief(cost.kwh, 'kWh')} at PUE {cost.pue:g}"],
-    ]
-    if plan.sharding is None or plan.memory is None:
-        rows.append(["fewest devices", "unknown: no memory is known, or a layer is too large for one device"])
-    else:
-        one, memory = plan.sharding, plan.memory
-        parallel = f"data {one.data}, tensor {one.tensor}, pipeline {one.pipeline}, ZeRO {one.zero_stage}"
-        states = format_bytes(memory.total_bytes - memory.activation_bytes)
-        activations = f"{format_bytes(memory.activation_bytes)} ({plan.means.batch.recompute} recomputation)"
-        total = format_bytes(memory.total_bytes)
-        rows += [
-            ["fewest devices", f"{one.devices:,} ({parallel})"],
-            ["memory a device", f"{total}: states {states}, activations {activations}"],
-        ]
-    print_table(["", ""], rows)
-
-
-def _show_mixture(plan: TrainPlan) -> None:
-    from understudy.cli.plan_view import brief, print_table, print_words
-    from understudy.units import format_bytes
-
-    mixture = plan.mixture
-    if mixture is None:
-        return
-    print_table(
-        ["same FLOP", "active", "total", "tokens", "loss", "16-bit weights"],
-        [
-            ["dense", brief(mixture.dense_parameters), brief(mixture.dense_parameters),
-             brief(mixture.dense_tokens), f"{mixture.dense_loss:.3f}",
-             format_bytes(mixture.dense_serving_bytes)],
-            [f"{mixture.n_experts} experts", brief(mixture.active_parameters), brief(mixture.total_parameters),
-             brief(mixture.tokens), f"{mixture.loss:.3f}", format_bytes(mixture.serving_bytes)],
-        ],
-        right=range(1, 6),
-        title="A mixture of experts (law of Ludziejewski et al. 2025: one expert a token)",
-    )  # fmt: skip
-    if mixture.equal_loss_flops_share is not None:
-        share = 100 * mixture.equal_loss_flops_share
-        print_words(f"The mixture needs {share:.0f} % of the dense model's FLOP for the dense model's loss.")
-    for words in mixture.warnings:
-        print_words(f"note: {words}", style="dim")
+    found = {}
+    for pair in pairs:
+        name, sign, header = pair.partition("=")
+        if not sign:
+            raise ConfigError("--column takes NAME=HEADER", given=pair, todo="write --column parameters=N")
+        found[name] = header
+    return found

@@ -5,26 +5,20 @@ Joins what an artefact and a ledger tell with options given by hand. It compares
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from understudy.certify.bounds import Interval
-from understudy.drawing.svg import compact, usd_tick
-from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.economics.breakeven import BreakEven, break_even
-from understudy.economics.comparison import (
-    Comparison,
-    PairCrossing,
-    compare_over_time,
-    compare_over_volume,
-)
+from understudy.economics.comparison import Comparison, compare_over_time, compare_over_volume
 from understudy.economics.options import CostOption, api_option, own_option
 from understudy.economics.prices import TeacherPrice
 from understudy.errors import ConfigError
 from understudy.planning.evidence import FIGURES, Evidence
+from understudy.planning.money import ExchangeRate, exchange_rate, with_yuan
 
-__all__ = ["BreakEvenPlan", "Horizon", "breakeven_chart", "plan_breakeven"]
+__all__ = ["BreakEvenPlan", "Horizon", "plan_breakeven"]
 
 
 _MARGIN = 10.0
@@ -69,6 +63,10 @@ class BreakEvenPlan:
         All options compared: teacher, student with teacher, those given.
     over_volume, over_time
         The comparisons; the latter is ``None`` where the volume per month is unknown.
+    horizon
+        As given.
+    exchange
+        For yuan.
     """
 
     evidence: Evidence
@@ -80,6 +78,25 @@ class BreakEvenPlan:
     over_volume: Comparison
     over_time: Comparison | None
     horizon: Horizon
+    exchange: ExchangeRate
+
+    @property
+    def interval_reason(self) -> str | None:
+        """Why the volume has no interval; ``None`` where it has one, or is itself unknown."""
+        if self.volume_interval is not None or self.student.volume is None:
+            return None
+        return "coverage is a share without counts; counts, as in 128/280, give one"
+
+    @property
+    def stops(self) -> list[int]:
+        """Months at which totals are told: the first, a year, the last; none without a volume per month."""
+        if self.over_time is None:
+            return []
+        return sorted({1, min(12, self.horizon.months), self.horizon.months})
+
+    def totals_usd(self, month: int) -> dict[str, float]:
+        """Total cost of each option of known cost after so many months."""
+        return {} if self.over_time is None else self.over_time.totals(month)
 
     @property
     def sentence(self) -> str:
@@ -100,19 +117,27 @@ class BreakEvenPlan:
         return words + "."
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return {
+        """JSON form; money in dollars and in yuan."""
+        found = {
             "sentence": self.sentence,
             "evidence": {name: getattr(self.evidence, name) for name in FIGURES},
             "sources": dict(self.evidence.sources),
             "student": self.student.to_dict(),
             "coverage_interval": self.coverage_interval,
             "volume_interval": self.volume_interval,
+            "interval_reason": self.interval_reason,
             "confidence": self.confidence,
             "options": [option.to_dict() for option in self.options],
             "over_volume": self.over_volume.to_dict(),
             "over_time": None if self.over_time is None else self.over_time.to_dict(),
+            "totals": [
+                {"months": month, "option": name, "total_usd": total}
+                for month in self.stops
+                for name, total in self.totals_usd(month).items()
+            ],
+            "exchange": asdict(self.exchange),
         }
+        return dict(with_yuan(found, self.exchange))
 
 
 def plan_breakeven(
@@ -121,6 +146,7 @@ def plan_breakeven(
     *,
     confidence: float = 0.95,
     horizon: Horizon | None = None,
+    cny_per_usd: float | None = None,
 ) -> BreakEvenPlan:
     """Compare the student, the teacher and other options.
 
@@ -134,6 +160,8 @@ def plan_breakeven(
         Of the interval of coverage, in (0, 1).
     horizon
         For the comparison over time; the default is 36 months without growth.
+    cny_per_usd
+        Exchange rate; ``None``: the catalogue's.
 
     Raises
     ------
@@ -170,6 +198,7 @@ def plan_breakeven(
         _over_volume(everything, student, monthly, horizon),
         over_time,
         horizon,
+        exchange_rate(cny_per_usd),
     )
 
 
@@ -232,54 +261,3 @@ def _over_volume(
             if 0 < meets < 1e15:
                 most = max(most, meets)
     return compare_over_volume(options, most_calls=_MARGIN * most, period_months=period)
-
-
-def breakeven_chart(
-    plan: BreakEvenPlan, *, is_over_time: bool, names: Collection[str] | None = None
-) -> Chart:
-    """Total cost of each option, over months or (both axes logarithmic) over calls.
-
-    Parameters
-    ----------
-    names
-        Only these options; ``None`` for all.
-
-    Raises
-    ------
-    ConfigError
-        If it is to be over time, and the volume per month is unknown.
-    """
-    found = plan.over_time if is_over_time else plan.over_volume
-    if found is None:
-        raise ConfigError("no chart over time without a volume per month", todo="give --calls-per-month")
-    series = []
-    last = max((float(curve.x[-1]) for curve in found.curves.values()), default=1.0)
-    for at, (name, curve) in enumerate(found.curves.items()):
-        if names is not None and name not in names:
-            continue
-        if is_over_time:
-            x = curve.x.tolist()
-            y = [float(curve.start[0]), *curve.end.tolist()]
-        else:
-            # 121 places evenly spaced in logarithm, over six decades at most.
-            low = max(1.0, last / 1e6)
-            x = [low * (last / low) ** (step / 120) for step in range(121)]
-            y = [curve.at(one) for one in x]
-        series.append(Series(name, x, y, colour="accent" if name.startswith("student") else at))
-    marks = [
-        Mark(f"{one.x:.3g} months" if is_over_time else f"{compact(one.x)} calls", x=one.x)
-        for one in _shown_crossings(found, names)
-    ]
-    title = "Total cost over time" if is_over_time else "Total cost over calls"
-    axis = Axis("months") if is_over_time else Axis("calls", is_log=True, tick=compact)
-    return Chart(
-        title, axis, Axis("total, US dollars", is_log=not is_over_time, tick=usd_tick), series, marks
-    )
-
-
-def _shown_crossings(found: Comparison, names: Collection[str] | None) -> list[PairCrossing]:
-    """The first crossing at which the cheapest of all changes for good; of two options alone, their first."""
-    if names is not None:
-        return [one for one in found.crossings if {one.first, one.second} <= set(names)][:1]
-    changes = {span.low for span in found.cheapest[1:]}
-    return [one for one in found.crossings if one.x in changes and not one.is_at_a_jump][:1]

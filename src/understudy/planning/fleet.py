@@ -7,7 +7,7 @@ a device answers has to be given or measured; nothing here predicts it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from understudy.drawing.svg import compact
@@ -15,11 +15,10 @@ from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.economics.fleet import Demand, Fleet, Promise, Running, Unit, size_fleet
 from understudy.economics.hardware.catalogue import (
     cloud_prices_of,
-    currencies,
     find_device,
     find_electricity,
 )
-from understudy.errors import ConfigError
+from understudy.planning.money import ExchangeRate, exchange_rate, with_yuan
 
 __all__ = ["DEFAULT_PUE", "FleetPlan", "fleet_chart", "plan_fleet", "running_of"]
 
@@ -37,19 +36,27 @@ class FleetPlan:
         What was found.
     device
         Name of the device.
-    cny_per_usd
-        Rate used for yuan.
+    exchange
+        For yuan.
     sources
         Where prices and power come from, by name.
     by_load
         The fleet at other loads: (share of the demand, devices).
+    service_ends
+        The fleets at the shortest and the longest service time, where it has a range.
     """
 
     fleet: Fleet
     device: str
-    cny_per_usd: float
+    exchange: ExchangeRate
     sources: Mapping[str, str] = field(default_factory=dict)
     by_load: tuple[tuple[float, int], ...] = ()
+    service_ends: tuple[Fleet, Fleet] | None = None
+
+    @property
+    def interval_reason(self) -> str | None:
+        """Why the number of devices has no range; ``None`` where it has one."""
+        return None if self.service_ends is not None else "load and service time are taken as given"
 
     @property
     def sentence(self) -> str:
@@ -63,22 +70,27 @@ class FleetPlan:
             f"{peak:.4g} calls a second at the peak; {100 * found.promise.share:g} % of calls {waiting}"
         )
         if found.usd_per_month is not None:
-            words += f"; ${found.usd_per_month:,.0f} a month"
+            words += f"; {self.exchange.both(found.usd_per_month)} a month"
         return words + "."
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        month, hour = self.fleet.usd_per_month, self.fleet.usd_per_hour
-        return {
+        """JSON form; money in dollars and in yuan."""
+        found = {
             "sentence": self.sentence,
             "device": self.device,
             **self.fleet.to_dict(),
-            "cny_per_hour": None if hour is None else hour * self.cny_per_usd,
-            "cny_per_month": None if month is None else month * self.cny_per_usd,
-            "cny_per_usd": self.cny_per_usd,
+            "exchange": asdict(self.exchange),
             "sources": dict(self.sources),
+            "service_ends": None
+            if self.service_ends is None
+            else [
+                {"service_s": one.unit.service_s, "devices": one.devices, "usd_per_month": one.usd_per_month}
+                for one in self.service_ends
+            ],
+            "interval_reason": self.interval_reason,
             "by_load": [{"share": share, "devices": devices} for share, devices in self.by_load],
         }
+        return dict(with_yuan(found, self.exchange))
 
 
 def running_of(
@@ -154,17 +166,30 @@ def plan_fleet(
     device: str,
     sources: Mapping[str, str] | None = None,
     cny_per_usd: float | None = None,
+    service_range_s: tuple[float, float] | None = None,
 ) -> FleetPlan:
     """Size a fleet, and the same fleet at a tenth to ten times the demand.
+
+    Parameters
+    ----------
+    service_range_s
+        Shortest and longest service time that the unit may turn out to have, where its own is an estimate.
+    cny_per_usd
+        Exchange rate; ``None``: the catalogue's.
 
     Raises
     ------
     ConfigError
         If a number is out of range.
     """
-    if cny_per_usd is not None and not cny_per_usd > 0:
-        raise ConfigError("cny_per_usd must be above 0", given=repr(cny_per_usd))
     fleet = size_fleet(demand, unit, promise, running)
+    ends = None
+    if service_range_s is not None:
+        low, high = (
+            size_fleet(demand, replace(unit, service_s=service_s), promise, running)
+            for service_s in service_range_s
+        )
+        ends = (low, high)
     others = []
     for share in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
         scaled = Demand(demand.mean_calls_per_second * share, demand.peak_factor)
@@ -172,9 +197,10 @@ def plan_fleet(
     return FleetPlan(
         fleet,
         device,
-        cny_per_usd or currencies()["CNY"].units_per_usd,
+        exchange_rate(cny_per_usd),
         dict(sources or {}),
         tuple(others),
+        ends,
     )
 
 

@@ -104,9 +104,13 @@ def _head(plans: ScenarioPlans) -> Html:
         tile("A call", f"{load.input_tokens:,} + {load.output_tokens:,}", "tokens read and written"),
     ]
     if plans.fleet is not None and plans.fleet.fleet.usd_per_month is not None:
-        tiles.append(tile("Own fleet", format_usd(plans.fleet.fleet.usd_per_month), "a month"))
+        month = plans.fleet.fleet.usd_per_month
+        tiles.append(tile("Own fleet", format_usd(month), f"{plans.fleet.exchange.yuan(month)}; a month"))
     if plans.train is not None and plans.train.cost.usd is not None:
-        tiles.append(tile("Training", format_usd(plans.train.cost.usd), "accelerators alone"))
+        usd = plans.train.cost.usd
+        tiles.append(
+            tile("Training", format_usd(usd), f"{plans.train.exchange.yuan(usd)}; accelerators alone")
+        )
     return tag(
         "header",
         tag("div", tag("span", foreign(scenario.name), cls="task"), cls="eyebrow"),
@@ -125,11 +129,11 @@ def _headline(plans: ScenarioPlans) -> str:
     breakeven = plans.breakeven
     if breakeven is not None and breakeven.over_time is not None and breakeven.over_time.curves:
         months = breakeven.horizon.months
-        totals = breakeven.over_time.totals(months)
+        totals, both = breakeven.totals_usd(months), breakeven.exchange.both
         best = min(totals, key=lambda name: totals[name])
-        words = f"Over {months} months {best} costs least: {format_usd(totals[best])}"
+        words = f"Over {months} months {best} costs least: {both(totals[best])}"
         if "teacher" in totals and best != "teacher":
-            words += f", against {format_usd(totals['teacher'])} for the teacher alone"
+            words += f", against {both(totals['teacher'])} for the teacher alone"
         return words
     for plan in (breakeven, plans.fleet, plans.train):
         if plan is not None:

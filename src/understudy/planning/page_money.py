@@ -7,12 +7,14 @@ from functools import partial
 from understudy.drawing.markup import Html, esc, join, tag
 from understudy.drawing.svg import compact, figure
 from understudy.drawing.xy import Axis, Chart, Series, draw_xy
-from understudy.planning.breakeven import BreakEvenPlan, breakeven_chart
+from understudy.planning.breakeven import BreakEvenPlan
+from understudy.planning.breakeven_chart import breakeven_chart
 from understudy.planning.evidence import FIGURES
 from understudy.planning.fleet import FleetPlan, fleet_chart
+from understudy.planning.money import ExchangeRate
 from understudy.planning.serve import ServePlan, ServeRequest, batch_curve
-from understudy.planning.train import TrainPlan
 from understudy.planning.train_chart import train_chart
+from understudy.planning.train_plan import TrainPlan
 from understudy.report.layout import Section, fold, listed, note, paragraph, tile
 from understudy.report.tables import Cell, table, text_cell, unknown, usd_cell
 from understudy.units import format_bytes, format_duration, format_share, format_usd
@@ -25,6 +27,7 @@ __all__ = [
     "picture",
     "serve_section",
     "train_section",
+    "yuan_cell",
 ]
 
 
@@ -38,6 +41,11 @@ def number_cell(value: float | None, words: str, reason: str | None = None) -> C
     if value is None:
         return Cell(unknown(reason), None, is_number=True, reason=reason)
     return Cell(esc(words), value, is_number=True)
+
+
+def yuan_cell(amount_usd: float | None, exchange: ExchangeRate, reason: str | None = None) -> Cell:
+    """Dollars as yuan."""
+    return number_cell(amount_usd, exchange.yuan(amount_usd), reason)
 
 
 def breakeven_section(plan: BreakEvenPlan) -> Section:
@@ -73,17 +81,20 @@ def _cheapest_words(plan: BreakEvenPlan) -> str:
 
 def _options_table(plan: BreakEvenPlan) -> Html:
     months = plan.horizon.months
-    totals = {} if plan.over_time is None else plan.over_time.totals(months)
-    body = [
-        [
+    totals = plan.totals_usd(months)
+    body = []
+    for option in plan.options:
+        why = option.unknown or "the calls per month are unknown"
+        row = [
             text_cell(option.name),
             usd_cell(option.once_usd, option.unknown),
             usd_cell(option.usd_per_call, option.unknown),
-            usd_cell(totals.get(option.name), option.unknown or "the calls per month are unknown"),
+            usd_cell(totals.get(option.name), why),
+            yuan_cell(totals.get(option.name), plan.exchange, why),
         ]
-        for option in plan.options
-    ]
-    return table(["option", "once", "a call", f"total, {months} months"], body, caption="All options")
+        body.append(row)
+    heads = ["option", "once", "a call", f"total, {months} months", "in yuan"]
+    return table(heads, body, caption=f"All options; ¥: {plan.exchange.words}")
 
 
 def _evidence_table(plan: BreakEvenPlan) -> Html:
@@ -113,7 +124,8 @@ def serve_section(plan: ServePlan, request: ServeRequest) -> Section:
     if total is not None:
         words += f" in {format_duration(total.typical)} ({format_duration(total.low)} to {format_duration(total.high)})"
     if cost is not None:
-        words += f"; a call costs {format_usd(cost.typical)} if the machine is never idle"
+        words += f"; a call costs {plan.exchange.both(cost.typical)} if the machine is never idle"
+    million = None if plan.million_tokens_usd is None else plan.million_tokens_usd.typical
     tiles = [
         tile("Memory", format_bytes(plan.memory.total_bytes), f"of {format_bytes(plan.memory.usable_bytes)} usable"),
         tile("Calls at once", f"{plan.batch}", f"{plan.largest_batch or 'unknown'} fit at most", cls="key"),
@@ -122,7 +134,7 @@ def serve_section(plan: ServePlan, request: ServeRequest) -> Section:
             "unknown" if time.tokens_per_second is None else f"{time.tokens_per_second.typical:,.0f}",
             "written, whole batch",
         ),
-        tile("A million tokens", format_usd(None if plan.million_tokens_usd is None else plan.million_tokens_usd.typical), "written"),
+        tile("A million tokens", format_usd(million), "written" if million is None else f"{plan.exchange.yuan(million)}; written"),
     ]  # fmt: skip
     parts = [paragraph(words + ".", cls="lede"), tag("div", *tiles, cls="tiles small")]
     if (chart := _batch_chart(request)) is not None:
@@ -160,16 +172,16 @@ def _batch_chart(request: ServeRequest) -> Chart | None:
 
 def fleet_section(plan: FleetPlan) -> Section:
     """Devices for the whole load."""
-    found, rate = plan.fleet, plan.cny_per_usd
+    found, yuan = plan.fleet, plan.exchange.yuan
     month = found.usd_per_month
     tiles = [
-        tile("Devices", f"{found.working:,} + {found.spares}", f"{found.by_division:.2f} by division", cls="key"),
+        tile("Devices", f"{found.working:,} + {found.spares}", f"{found.by_division:.2f} by division{_span_words(plan)}", cls="key"),
         tile(
             "A month",
             format_usd(month),
-            found.usd_reason if month is None else f"{month * rate:,.0f} CNY",
+            found.usd_reason if month is None else yuan(month),
         ),
-        tile("A call", format_usd(found.usd_per_call), "spares and idle hours included"),
+        tile("A call", format_usd(found.usd_per_call), f"{yuan(found.usd_per_call)}; spares and idle hours included"),
         tile("Busy", format_share(found.queue.utilisation, digits=0), f"at the peak; {format_share(found.mean_utilisation, digits=0)} over the day"),
         tile("Energy", "unknown" if found.kwh_per_month is None else f"{found.kwh_per_month:,.0f} kWh", "a month"),
     ]  # fmt: skip
@@ -182,13 +194,19 @@ def fleet_section(plan: FleetPlan) -> Section:
         tag("div", *tiles, cls="tiles small"),
         picture(fleet_chart(plan), caption),
     ]
-    if plan.sources:
-        parts.append(
-            paragraph(
-                "; ".join(f"{name}: {words}" for name, words in plan.sources.items()) + ".", cls="quiet"
-            )
-        )
+    sources = {**plan.sources, "¥": plan.exchange.words}
+    parts.append(
+        paragraph("; ".join(f"{name}: {words}" for name, words in sources.items()) + ".", cls="quiet")
+    )
     return Section("fleet", "Fleet", "Machines for the whole load", join(parts))
+
+
+def _span_words(plan: FleetPlan) -> str:
+    """Devices over the range of the service time, where it has one."""
+    if plan.service_ends is None:
+        return ""
+    low, high = plan.service_ends
+    return f"; {low.devices:,} to {high.devices:,} by the range of the service time"
 
 
 def train_section(plan: TrainPlan) -> Section:
@@ -197,7 +215,7 @@ def train_section(plan: TrainPlan) -> Section:
     tiles = [
         tile("Parameters", compact(plan.chosen.parameters), f"{shape.n_layers} layers, width {shape.d_model:,}", cls="key"),
         tile("Tokens", counted(plan.chosen.tokens), f"{plan.chosen.tokens / plan.chosen.parameters:,.0f} a parameter"),
-        tile("Rent", format_usd(cost.usd), cost.usd_reason or f"{cost.device_hours:,.0f} hours of {plan.means.accelerator.name}"),
+        tile("Rent", format_usd(cost.usd), cost.usd_reason or f"{plan.exchange.yuan(cost.usd)}; {cost.device_hours:,.0f} hours of {plan.means.accelerator.name}"),
         tile(
             "Fewest devices",
             "unknown" if plan.fewest_devices is None else f"{plan.fewest_devices:,}",
@@ -210,11 +228,12 @@ def train_section(plan: TrainPlan) -> Section:
             number_cell(row.parameters, compact(row.parameters or 0), row.reason),
             number_cell(row.tokens, counted(row.tokens or 0), row.reason),
             usd_cell(row.usd, row.reason),
-            text_cell(f"{row.source}, {row.year}"),
+            yuan_cell(row.usd, plan.exchange, row.reason),
+            text_cell(row.source if row.year is None else f"{row.source}, {row.year}"),
         ]
         for row in plan.sensitivity
     ]
-    heads = ["constants", "parameters", "tokens", "rent", "source"]
+    heads = ["constants", "parameters", "tokens", "rent", "in yuan", "source"]
     parts = [paragraph(plan.sentence, cls="lede"), tag("div", *tiles, cls="tiles small")]
     if plan.chosen.warnings:
         parts.append(note(listed(plan.chosen.warnings)))
@@ -224,10 +243,23 @@ def train_section(plan: TrainPlan) -> Section:
             "At this compute: how much loss a wrong size costs, by the plan's constants and by those that differ most.",
         ),
         table(heads, body, caption="The same question under each set of constants"),
+        paragraph(_interval_words(plan), cls="quiet"),
     ]
     if plan.mixture is not None:
         parts.append(_mixture_words(plan))
     return Section("train", "Training", "A model of one's own", join(parts))
+
+
+def _interval_words(plan: TrainPlan) -> str:
+    """Intervals of size and data, or why there are none."""
+    words = []
+    for name in ("parameters", "tokens"):
+        one = plan.chosen.estimates[name]
+        if one.lower is None or one.upper is None or plan.law.draws is None:
+            return f"No interval: {one.reason} ({plan.law.name})."
+        words.append(f"{counted(one.lower)} to {counted(one.upper)} {name}")
+        confidence = plan.law.draws.confidence
+    return f"{100 * confidence:g} % intervals, of the fitted law alone: {', '.join(words)}."
 
 
 def counted(count: float) -> str:

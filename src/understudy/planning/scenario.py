@@ -44,6 +44,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "flop": _NUMBER, "usd": _NUMBER, "hours": _NUMBER, "loss": _NUMBER, "params": _NUMBER, "tokens": _NUMBER,
         "inference_tokens": _NUMBER, "unique_tokens": _NUMBER, "experts": _WHOLE, "device": _TEXT, "devices": _WHOLE,
         "usd_per_hour": _NUMBER, "mfu": _NUMBER, "pue": _NUMBER, "constants": _TEXT,
+        "runs": _TEXT, "outliers": _TEXT,
     },
     "device": {
         **_MODEL, "device": _TEXT, "weights": _TEXTS, "price_usd": _NUMBER, "price_cny": _NUMBER, "years": _NUMBER,
@@ -59,7 +60,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "figures": {"numbers": _TEXTS, "data": _TEXT},
 }  # fmt: skip
 """Known keys of each section, with what they hold."""
-_HEAD = {"name": _TEXT, "description": _TEXT}
+_HEAD = {"name": _TEXT, "description": _TEXT, "cny_per_usd": _NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ class Scenario:
         Keys and values of each other section, checked for their types.
     folder
         Where files that it names are looked for.
+    cny_per_usd
+        Exchange rate; ``None``: the catalogue's.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Scenario:
     load: Load
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: Path = Path()
+    cny_per_usd: float | None = None
 
     def get(self, section: str) -> dict[str, Any] | None:
         """A section's keys, or ``None`` where it is left out."""
@@ -188,6 +192,7 @@ def scenario_of(found: Mapping[str, Any], *, folder: Path | None = None, name: s
         Load(**found["load"]),
         sections,
         folder or Path(),
+        found.get("cny_per_usd"),
     )
 
 

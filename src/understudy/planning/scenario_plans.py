@@ -27,8 +27,10 @@ from understudy.planning.option_file import options_of, read_options
 from understudy.planning.scenario import Scenario
 from understudy.planning.scenario_ability import ForecastPlan, density_of, figures_of, forecast_of
 from understudy.planning.serve import ServePlan, ServeRequest, plan_serve
-from understudy.planning.train import TrainPlan, plan_training
+from understudy.planning.train import plan_training
 from understudy.planning.train_aim import Aim, Means
+from understudy.planning.train_plan import TrainPlan
+from understudy.planning.train_runs import choose_law
 
 __all__ = ["ScenarioPlans", "run_scenario"]
 
@@ -111,6 +113,7 @@ def _serve_request(scenario: Scenario) -> ServeRequest | None:
         device=choose_device(given.get("device", "l4")),
         n_input=scenario.load.input_tokens,
         n_output=scenario.load.output_tokens,
+        cny_per_usd=scenario.cny_per_usd,
         **{key: given[key] for key in keys if key in given},
     )
 
@@ -120,6 +123,7 @@ def _fleet(scenario: Scenario, request: ServeRequest | None, serve: ServePlan | 
     if given is None:
         return None
     unit = _unit(given, serve)
+    span = None if serve is None or "service_seconds" in given else serve.time.total_seconds
     device = given.get("device", request.device.id if request is not None else "custom")
     keys = ("device_usd", "life_years", "usd_per_hour", "power_w", "pue", "electricity", "usd_per_kwh")
     running, name, sources = running_of(
@@ -133,7 +137,16 @@ def _fleet(scenario: Scenario, request: ServeRequest | None, serve: ServePlan | 
         given.get("most_utilisation", Promise().most_utilisation),
     )
     demand = Demand(load.calls_per_month / (3600 * HOURS_PER_MONTH), load.peak_factor)
-    return plan_fleet(demand, unit, promise, running, device=name, sources=sources)
+    return plan_fleet(
+        demand,
+        unit,
+        promise,
+        running,
+        device=name,
+        sources=sources,
+        cny_per_usd=scenario.cny_per_usd,
+        service_range_s=None if span is None else (span.low, span.high),
+    )
 
 
 def _unit(given: Mapping[str, Any], serve: ServePlan | None) -> Unit:
@@ -168,6 +181,7 @@ def _breakeven(scenario: Scenario, serve: ServePlan | None, fleet: FleetPlan | N
         options,
         confidence=given.get("confidence", 0.95),
         horizon=Horizon(load.months, load.growth_per_month, given.get("halving_months")),
+        cny_per_usd=scenario.cny_per_usd,
     )
 
 
@@ -232,8 +246,13 @@ def _train(scenario: Scenario) -> TrainPlan | None:
         accelerator=accelerator,
         **{key: given[key] for key in ("devices", "mfu", "pue") if key in given},
     )
-    named = {"constants_name": given["constants"]} if "constants" in given else {}
-    return plan_training(aim, means, n_experts=given.get("experts"), **named)
+    runs = given.get("runs")
+    law, _ = choose_law(
+        given.get("constants"), None if runs is None else scenario.path(runs), outliers=given.get("outliers")
+    )
+    return plan_training(
+        aim, means, law=law, n_experts=given.get("experts"), cny_per_usd=scenario.cny_per_usd
+    )
 
 
 def _device(scenario: Scenario, request: ServeRequest | None) -> DevicePlan | None:
@@ -254,7 +273,7 @@ def _device(scenario: Scenario, request: ServeRequest | None) -> DevicePlan | No
             device=choose_device(given.get("device", "pixel-8-pro")),
             n_input=scenario.load.input_tokens,
             n_output=scenario.load.output_tokens,
-            money=Money(**money),
+            money=Money(cny_per_usd=scenario.cny_per_usd, **money),
             weights=tuple(given.get("weights", _WEIGHTS)),
         )
     )

@@ -14,16 +14,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from understudy.economics.scaling.constants import constants, scaling_law
 from understudy.economics.scaling.flop import TRAINING_FLOP, check_positive
 from understudy.economics.scaling.law import Allocation, ScalingLaw
 
-__all__ = ["DataConstrainedLaw", "RepeatedOptimum", "data_constrained_law"]
+__all__ = ["DataConstrainedLaw", "RepeatedOptimum", "data_constrained_law", "with_published_decays"]
+
+FloatArray = npt.NDArray[np.float64]
 
 _N_GRID = 801
-_N_GOLDEN = 80
-_GOLDEN = (math.sqrt(5) - 1) / 2
+_N_ZOOMS = 5
+"""Each narrows log N to two steps of the grid, by 400: the last one is finer than a loss can tell sizes apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,12 @@ class DataConstrainedLaw:
 
     def effective_tokens(self, tokens: float, unique_tokens: float) -> float:
         """Fresh tokens worth as much as `tokens` drawn from `unique_tokens` in whole passes."""
-        return _saturating(tokens, min(unique_tokens, tokens), self.tokens_decay)
+        return float(_saturating(tokens, min(unique_tokens, tokens), self.tokens_decay))
 
     def effective_parameters(self, parameters: float, unique_tokens: float) -> float:
         """Parameters worth as much as `parameters`, beyond those for which `unique_tokens` are optimal."""
         useful = min(self.one_pass.optimal_parameters(unique_tokens), parameters)
-        return _saturating(parameters, useful, self.parameters_decay)
+        return float(_saturating(parameters, useful, self.parameters_decay))
 
     def loss(self, parameters: float, tokens: float, unique_tokens: float) -> float:
         """Loss of a model of `parameters` after `tokens` in all, from a corpus of `unique_tokens`.
@@ -111,7 +114,7 @@ class DataConstrainedLaw:
     def optimum(self, flops: float, unique_tokens: float) -> RepeatedOptimum:
         """Size and passes of least loss for `flops` of training on a corpus of `unique_tokens`.
 
-        There is no closed form: a grid over log N around the one-pass optimum, then golden section.
+        There is no closed form: a grid over log N around the one-pass optimum, then finer ones around its best.
 
         Raises
         ------
@@ -123,18 +126,23 @@ class DataConstrainedLaw:
         if unlimited.tokens <= unique_tokens:
             return self._optimum(math.log(unlimited.parameters), flops, unique_tokens, unlimited)
 
-        def loss(log_size: float) -> float:
-            size = math.exp(log_size)
-            return self.loss(size, flops / (TRAINING_FLOP * size), unique_tokens)
+        best = math.log(unlimited.parameters)
+        half = math.log(1e4)
+        for _ in range(_N_ZOOMS):
+            grid = np.linspace(best - half, best + half, _N_GRID)
+            best = float(grid[np.argmin(self._losses(np.exp(grid), flops, unique_tokens))])
+            half *= 2 / (_N_GRID - 1)
+        return self._optimum(best, flops, unique_tokens, unlimited)
 
-        centre = math.log(unlimited.parameters)
-        grid = np.linspace(centre - math.log(1e4), centre + math.log(1e4), _N_GRID)
-        best = int(np.argmin([loss(float(x)) for x in grid]))
-        low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _N_GRID - 1)])
-        for _ in range(_N_GOLDEN):
-            left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-            low, high = (low, right) if loss(left) <= loss(right) else (left, high)
-        return self._optimum((low + high) / 2, flops, unique_tokens, unlimited)
+    def _losses(self, sizes: FloatArray, flops: float, unique_tokens: float) -> FloatArray:
+        """:meth:`loss` of every size at the tokens that `flops` leave it."""
+        tokens = flops / (TRAINING_FLOP * sizes)
+        unique = np.minimum(unique_tokens, tokens)
+        # The optimal size is a power of the data.
+        power = self.one_pass.beta / self.one_pass.alpha
+        optimal = self.one_pass.optimal_parameters(unique_tokens) * (unique / unique_tokens) ** power
+        size = _saturating(sizes, np.minimum(optimal, sizes), self.parameters_decay)
+        return self.one_pass.loss(size, _saturating(tokens, unique, self.tokens_decay))
 
     def _optimum(
         self, log_size: float, flops: float, unique: float, unlimited: Allocation
@@ -154,22 +162,24 @@ class DataConstrainedLaw:
         )  # fmt: skip
 
 
-def _saturating(total: float, useful: float, decay: float) -> float:
+def _saturating(total: npt.ArrayLike, useful: npt.ArrayLike, decay: float) -> FloatArray:
     """``useful + useful * decay * (1 - exp(-excess / decay))`` with excess counted in `useful`."""
-    excess = max(total / useful - 1, 0.0)
-    return useful + useful * decay * -math.expm1(-excess / decay)
+    excess = np.maximum(np.divide(total, useful) - 1, 0.0)
+    return np.asarray(useful - np.multiply(useful, decay) * np.expm1(-excess / decay), dtype=np.float64)
+
+
+def with_published_decays(one_pass: ScalingLaw) -> DataConstrainedLaw:
+    """A law of fresh data, with the decays of Muennighoff et al.: the only ones published with certainty."""
+    values = constants("muennighoff2023").values
+    return DataConstrainedLaw(one_pass, values["tokens_decay"], values["parameters_decay"])
 
 
 def data_constrained_law(name: str = "muennighoff2023") -> DataConstrainedLaw:
-    """The law of a named set of constants.
+    """The law of a named set of constants; a set of a one-pass law brings no decays and takes the published ones.
 
     Raises
     ------
     ConfigError
         If there is no such set.
     """
-    law = scaling_law(name)
-    values = constants(name).values
-    # A one-pass set brings no decays: those of Muennighoff et al. are the only ones published with certainty.
-    decays = values if "tokens_decay" in values else constants("muennighoff2023").values
-    return DataConstrainedLaw(law, decays["tokens_decay"], decays["parameters_decay"])
+    return with_published_decays(scaling_law(name))

@@ -39,6 +39,14 @@ class Estimate:
     confidence: float | None = None
     reason: str | None = None
 
+    def times(self, factor: float) -> Estimate:
+        """The figure in another unit, `factor` (above 0) times as large."""
+        assert factor > 0, "an interval would turn round"
+        error, lower, upper = (
+            None if one is None else one * factor for one in (self.standard_error, self.lower, self.upper)
+        )
+        return Estimate(self.value * factor, error, lower, upper, self.confidence, self.reason)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
         return asdict(self)
