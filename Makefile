@@ -54,6 +54,12 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/certificate_validity.py
 	$(BIN)/python benchmarks/ladder.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/answering.py
+	$(BIN)/python benchmarks/scaling_fits.py
+	$(BIN)/python benchmarks/roofline_cpu.py
+	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python benchmarks/soak.py
 
 clean:
 	rm -rf demo .understudy-cache .mypy_cache .ruff_cache .coverage .import_linter_cache
