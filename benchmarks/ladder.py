@@ -178,9 +178,7 @@ def main() -> int:
     print("\n".join([*verdict_table(figures), "", *peer_table(figures), "", *ratio_table(figures)]))
     if not given.quick:
         PAGE.parent.mkdir(exist_ok=True)
-        serving = CACHE / "serving.json"
-        found = json.loads(serving.read_text(encoding="utf-8")) if serving.exists() else None
-        PAGE.write_text(render_page(results, stale, found), encoding="utf-8")
+        PAGE.write_text(render_page(results, stale, CACHE), encoding="utf-8")
         print(f"wrote {PAGE.relative_to(data.ROOT)}", file=sys.stderr)
     return 0
 

@@ -2,7 +2,7 @@
 
 ``python benchmarks/serving.py`` needs ``python benchmarks/peers/setup.py litellm`` for the comparison. The server
 under test has one core to itself; the load and the local upstream share the others. Prints a table, keeps it in
-``build/benchmarks/serving.json``; ``python benchmarks/ladder.py --render`` puts it on the page.
+``build/benchmarks/serving.json``; ``--page`` puts it on docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -262,12 +262,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
+    parser.add_argument("--page", action="store_true", help="put the figures on docs/benchmarks.md")
     given = parser.parse_args()
     found = measure(given.seconds)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    from bench.render import serving_lines
+    from bench.render import serving_lines, write_serving_section
 
+    if given.page:
+        write_serving_section(data.ROOT / "docs" / "benchmarks.md", RESULT.parent)
     print("\n".join(serving_lines(found)))
     return 0
 

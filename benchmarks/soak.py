@@ -256,12 +256,17 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=150.0, help="calls a second, in all")
+    parser.add_argument("--page", action="store_true", help="put the figures on docs/benchmarks.md")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     found = measure(given.minutes, given.rate)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(json.dumps(found, indent=1))
+    if given.page:
+        from bench.render import write_serving_section
+
+        write_serving_section(data.ROOT / "docs" / "benchmarks.md", RESULT.parent)
     is_good = found["n_rows"] == found["n_accepted"] and not found["unclean"] and not found["tracebacks"]
     print("every accepted call has one row" if is_good else "NOT as promised: see above")
     return 0 if is_good else 1

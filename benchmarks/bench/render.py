@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.claims import CLAIMS, Claim, Figures, share_text
 
-__all__ = ["peer_table", "render_page", "serving_lines", "verdict_table"]
+__all__ = [
+    "peer_table",
+    "render_page",
+    "serving_lines",
+    "serving_section",
+    "soak_lines",
+    "verdict_table",
+    "write_serving_section",
+]
 
 _PEERS = {
     "peer_tracer": "TRACER",
@@ -205,9 +215,44 @@ def serving_lines(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def render_page(
-    results: Sequence[Mapping[str, Any]], stale: Sequence[str], serving: Mapping[str, Any] | None = None
-) -> str:
+def soak_lines(found: Mapping[str, Any]) -> list[str]:
+    """Markdown lines of ``soak.py``."""
+    by, p99 = found["rows_by"], found["p99_ms"]
+    return [
+        (
+            f"{found['minutes']:.0f} minutes of mixed traffic before an upstream that is slow, refuses, breaks off and hangs "
+            "at random, two workers (`benchmarks/soak.py`):"
+        ),
+        "",
+        "| soak | |",
+        "|---|---|",
+        f"| calls accepted, rows in the ledger | {found['n_accepted']:,}, {found['n_rows']:,} |",
+        f"| answered by the student, by upstream, by nobody | {by['student']:,}, {by['upstream']:,}, {by['failed']:,} |",
+        f"| replies that were neither whole nor a clean failure | {sum(found['unclean'].values()):,} |",
+        f"| memory of both workers, early and late | {found['memory_mb_early']:.0f} MB, {found['memory_mb_late']:.0f} MB |",
+        f"| 99th percentile: student, upstream | {p99['local']:.0f} ms, {p99['deferred']:.0f} ms |",
+    ]
+
+
+def serving_section(cache: Path) -> str:
+    """The section on serving, from the results kept in `cache`."""
+    lines = ["## Serving", ""]
+    parts = [("serving.json", serving_lines), ("soak.json", soak_lines)]
+    for name, show in parts:
+        if (cache / name).is_file():
+            lines += [*show(json.loads((cache / name).read_text(encoding="utf-8"))), ""]
+        else:
+            lines += [f"Not measured: run `python benchmarks/{name.removesuffix('.json')}.py`.", ""]
+    return "\n".join(lines)
+
+
+def write_serving_section(page: Path, cache: Path) -> None:
+    """Put the section on serving, which stands last, on the page; the rest of the page stays."""
+    before = page.read_text(encoding="utf-8").partition("## Serving\n")[0]
+    page.write_text(before + serving_section(cache), encoding="utf-8")
+
+
+def render_page(results: Sequence[Mapping[str, Any]], stale: Sequence[str], cache: Path) -> str:
     """The whole page from the newest result of each row."""
     figures = {one["name"]: one["figures"] for one in results}
     lines = [
@@ -236,13 +281,6 @@ def render_page(
         "",
         *(_sentences(figures) or ["None was measured."]),
         "",
-        "## Serving",
-        "",
-        *(
-            ["Not measured: run `python benchmarks/serving.py`."]
-            if serving is None
-            else serving_lines(serving)
-        ),
-        "",
+        serving_section(cache),
     ]
     return "\n".join(lines)
