@@ -130,7 +130,8 @@ def test_audits_count_as_comparisons_of_answers(ledger, answered):
     ledger.insert([*calls, answered(answered_by="upstream", artefact_id="x", confidence=0.1)])
     ledger.insert([audit(calls[0]), audit(calls[1], is_agreeing=True)])
     assert compared_counts(ledger, "support", "x", 0, 0.5) == Compared(0, 0, 0, 0, 2, 1)
-    assert answered_share(ledger, "support", 0) == (3, 4)
+    assert answered_share(ledger, "support", "x", 0) == (3, 4)
+    assert answered_share(ledger, "support", "another", 0) == (0, 0)
 
 
 def test_an_audited_disagreement_waits_with_upstream_s_answer(ledger, answered):

@@ -89,8 +89,8 @@ def test_a_caller_does_not_wait_for_an_audit_nor_hear_of_its_failure(
     assert ask(served).status_code == 200
     wait_for(lambda: audited(served) == 1)
     rows = served.rows()
-    # An error may have been billed or not: its cost is unknown, and so is the call's.
-    assert [row.cost_nanousd is None for row in rows] == [True, False, False]
+    # A refusal costs nothing, so what the call cost stays known.
+    assert [row.cost_nanousd is None for row in rows] == [False, False, False]
 
 
 def test_an_audit_that_the_end_of_the_server_cuts_off_is_of_unknown_cost(

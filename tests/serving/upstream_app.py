@@ -54,7 +54,7 @@ class ScriptedUpstream:
     seen
         Requests as they came: path, headers, body.
     script
-        What to do with the next calls, first first: a status, ``break`` (end a stream early), ``hang``; empty: answer.
+        What to do with the next calls, first first: a status, ``break`` (end a stream early), ``slow`` (a stream with pauses), ``hang``; empty: answer.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,8 @@ class ScriptedUpstream:
         content = said(asked["messages"][-1]["content"], wants_json="response_format" in asked)
         if asked.get("stream"):
             return StreamingResponse(
-                self._events(content, is_broken=step == "break"), media_type="text/event-stream"
+                self._events(content, is_broken=step == "break", pause_s=0.7 if step == "slow" else 0.01),
+                media_type="text/event-stream",
             )
         choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 40, "completion_tokens": 3, "total_tokens": 43}
@@ -106,12 +107,12 @@ class ScriptedUpstream:
             }
         )
 
-    async def _events(self, content: str, *, is_broken: bool) -> Any:
+    async def _events(self, content: str, *, is_broken: bool, pause_s: float) -> Any:
         head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
         for piece in [content[:3], content[3:]]:
             choice = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
             yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause_s)
             if is_broken:
                 raise RuntimeError("scripted break")
         usage = {"prompt_tokens": 40, "completion_tokens": 3, "total_tokens": 43}

@@ -20,6 +20,7 @@ Message = tuple[str, str]
 """Role and text."""
 
 _SYSTEM = ("system", "developer")
+_MOST_CHANGING_CHARS = 200
 
 
 def count_system(messages: Sequence[Message]) -> int:
@@ -73,14 +74,20 @@ class KnownRequest:
         head, rest = messages[: len(self.fixed)], messages[len(self.fixed) :]
         if count_system(messages) != count_system([*self.fixed, rest[-1]]):
             return None
-        if any(self._form(one) != _normal(two) for one, two in zip(head, self.fixed, strict=True)):
+        if not all(self._is_same(one, two) for one, two in zip(head, self.fixed, strict=True)):
             return None
         body = self.body_of(rest[-1][1])
         return None if body is None else joined_input(rest[:-1], body)
 
-    def _form(self, message: Message) -> Message:
-        role, text = _normal(message)
-        return role, steady(text) if self.is_steady else text
+    def _is_same(self, message: Message, fixed: Message) -> bool:
+        (role, text), (fixed_role, fixed_text) = _normal(message), _normal(fixed)
+        if role != fixed_role:
+            return False
+        if not self.is_steady:
+            return text == fixed_text
+        # Looking for dates in a text of megabytes takes seconds, and it cannot be the fixed one anyway.
+        most = len(fixed_text) + _MOST_CHANGING_CHARS * (1 + fixed_text.count("<...>"))
+        return len(text) <= most and steady(text) == fixed_text
 
     def steadied(self) -> KnownRequest:
         """The same with dates, times and ids of the fixed messages as ``<...>``; itself where there are none."""

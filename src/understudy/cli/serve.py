@@ -103,9 +103,9 @@ def _tell_what_is_served(settings: ServeSettings, log_format: LogFormat) -> None
         manifest = read_manifest(task.artefact)
         certificate = manifest.get("certificate") or {}
         sentences[task.name or manifest["task"]["name"]] = certificate.get("sentence")
-    upstream = settings.upstream.url if settings.upstream else None
+    upstream = _shown(settings.upstream.url) if settings.upstream else None
     address = f"http://{settings.host}:{settings.port}/v1"
-    ledger = settings.ledger.url.split("@")[-1]
+    ledger = _shown(settings.ledger.url)
     if log_format == "json":
         tell(
             logging.INFO,
@@ -124,6 +124,11 @@ def _tell_what_is_served(settings: ServeSettings, log_format: LogFormat) -> None
     click.echo(f"listening on {address}  (mode {settings.mode})", err=True)
     if settings.has_dashboard:
         click.echo(f"dashboard {address.removesuffix('/v1')}/dashboard", err=True)
+
+
+def _shown(url: str) -> str:
+    """An address without what may be secret in it: user, password, query."""
+    return url.rpartition("@")[2].partition("?")[0]
 
 
 def _serve_here(settings: ServeSettings, options: dict[str, Any], logs: dict[str, Any]) -> None:

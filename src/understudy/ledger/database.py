@@ -71,8 +71,8 @@ class Ledger:
 
     @property
     def shown_url(self) -> str:
-        """Where it lies, without the password."""
-        return self._url.render_as_string(hide_password=True)
+        """Where it lies, without password and query, which may hold another."""
+        return self._url.set(query={}).render_as_string(hide_password=True)
 
     def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -113,13 +113,17 @@ def compared_counts(
     return Compared(*counts)
 
 
-def answered_share(ledger: Ledger, task: str, since_ms: int) -> tuple[int, int]:
-    """Calls of a task in serve mode that a student answered, and all of them, since the start of a day."""
+def answered_share(ledger: Ledger, task: str, artefact_id: str, since_ms: int) -> tuple[int, int]:
+    """Calls of a task in serve mode that an artefact answered, and all that it was asked, since the start of a day."""
     c = calls.c
     # The day as the index has it, which holds all that is asked for.
     day: ColumnElement[int] = literal_column("(understudy_calls.time_ms / 86400000)")
     query = select(func.count(case((c.answered_by == "student", 1))), func.count()).where(
-        day >= since_ms // _DAY_MS, c.time_ms >= since_ms, c.task == task, c.mode == "serve"
+        day >= since_ms // _DAY_MS,
+        c.time_ms >= since_ms,
+        c.task == task,
+        c.mode == "serve",
+        c.artefact_id == artefact_id,
     )
     with ledger.reading() as connection:
         n_answered, n = connection.execute(query).one()

@@ -122,9 +122,15 @@ def undo_gold(ledger: Ledger, labelled_by: str) -> GoldLabel | None:
     last = last_gold(ledger, labelled_by)
     if last is None:
         return None
+    # This very label: in the meantime it may be gone, and the call another person's.
+    mine = (
+        gold.c.call_id == last.call_id,
+        gold.c.labelled_by == labelled_by,
+        gold.c.time_ms == last.time_ms,
+    )
     with ledger.writing() as connection:
-        connection.execute(delete(gold).where(gold.c.call_id == last.call_id))
-    return last
+        is_gone = not connection.execute(delete(gold).where(*mine)).rowcount
+    return None if is_gone else last
 
 
 def gold_counts(ledger: Ledger, task: str | None = None) -> dict[Choice, int]:

@@ -108,7 +108,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             """
             CREATE INDEX understudy_calls_day ON understudy_calls (
                 (time_ms / 86400000), task, answered_by, mode, time_ms, latency_us, cost_nanousd,
-                teacher_cost_nanousd, is_agreeing
+                teacher_cost_nanousd, is_agreeing, artefact_id
             )
             """,
             """

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, case, func, select
 
 from understudy.ledger.database import Ledger
 from understudy.ledger.record import ANSWERERS, AnsweredBy, CallRecord
-from understudy.ledger.schema import TEXT_COLUMNS, calls
+from understudy.ledger.schema import TEXT_COLUMNS, audits, calls
 
 __all__ = [
     "Latency",
@@ -260,13 +260,19 @@ def recent(ledger: Ledger, most: int, task: str | None = None) -> list[CallRecor
 
 
 def spent_nanousd(ledger: Ledger, key_name: str, since_ms: int | None = None) -> MoneySum:
-    """What an API key's calls did cost, for its budget.
+    """What an API key's calls did cost upstream, audits included and students' own cost left out: for its budget.
 
     The database lags behind by the spool: a budget that must hold to the call needs a counter beside it.
     """
+    of_key = (calls.c.key_name == key_name, *_where(since_ms))
     cost = calls.c.cost_nanousd
     query = select(func.coalesce(func.sum(cost), 0), func.count(cost), func.count())
-    query = query.where(calls.c.key_name == key_name, *_where(since_ms))
+    query = query.where(*of_key, calls.c.answered_by.in_(("upstream", "failed")))
+    audited = select(
+        func.coalesce(func.sum(audits.c.cost_nanousd), 0), func.count(audits.c.cost_nanousd), func.count()
+    )
+    audited = audited.join(calls, calls.c.id == audits.c.call_id).where(*of_key)
     with ledger.reading() as connection:
         known, n_known, n_calls = connection.execute(query).one()
-    return MoneySum(int(known), n_known, n_calls - n_known)
+        more, n_more_known, n_more = connection.execute(audited).one()
+    return MoneySum(int(known) + int(more), n_known + n_more_known, n_calls + n_more - n_known - n_more_known)

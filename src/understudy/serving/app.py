@@ -6,6 +6,7 @@ Run one per process; several processes may share a port, a spool folder and a le
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from understudy.errors import UnderstudyError
@@ -28,6 +29,7 @@ from understudy.serving.answering import Answerer
 from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
 from understudy.serving.budget import Budgets
+from understudy.serving.client import ClientError, Reply
 from understudy.serving.crew import Crew, Order
 from understudy.serving.dashboard.pages import dashboard_routes
 from understudy.serving.events import tell, where_it_broke
@@ -38,6 +40,7 @@ from understudy.serving.origin import check_origin
 from understudy.serving.problems import RequestProblem, problem_response
 from understudy.serving.recorder import Recorder
 from understudy.serving.registry import NAME_PREFIX, Registry
+from understudy.serving.room import Room
 from understudy.serving.settings import ServeSettings
 from understudy.serving.upstream import Upstream, Upstreams
 from understudy.serving.watch import Watch
@@ -46,6 +49,7 @@ __all__ = ["Server", "make_app"]
 
 _UPSTREAM_MODELS_S = 5.0
 _FORGET_EVERY_S = 3600.0
+_FIRST_LOOK_S = 5.0
 _BUDGETS_EVERY_S = 10.0
 _TELL_CREW_EVERY_S = 1.0
 _METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
@@ -87,7 +91,7 @@ class Server:
         members = [one for one in (settings.upstream, settings.fallback) if one is not None]
         self.upstreams = Upstreams([Upstream(one) for one in members])
         self.budgets = Budgets(settings.keys, self._spent_before, settings.ledger.spool_folder())
-        self.in_work = 0
+        self.room = Room(settings.most_at_once)
         self.is_ready = False
         self.handler: Handler | None = None
         self._swap = asyncio.Lock()
@@ -124,6 +128,11 @@ class Server:
             beside.append(loop.create_task(self.crew.follow_orders(self._follow)))
             beside.append(loop.create_task(self._tell_crew(self.crew)))
         await self.upstreams.warm_up()
+        if self.budgets:
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a database that hangs: keys with limits wait for it, others do not
+                await asyncio.wait_for(self._take_up_budgets(), _FIRST_LOOK_S)
         self.is_ready = True
         try:
             yield
@@ -161,17 +170,21 @@ class Server:
     async def _keep_budgets(self) -> None:
         """Learn every few seconds what other machines have spent of the keys' limits."""
         while self.budgets:
+            await self._take_up_budgets()
             await asyncio.sleep(_BUDGETS_EVERY_S)
-            try:
-                self.budgets.take_up(*await asyncio.to_thread(self.budgets.known))
-            except RequestProblem:
-                tell(logging.DEBUG, "budgets_not_known")
+
+    async def _take_up_budgets(self) -> None:
+        try:
+            self.budgets.take_up(*await asyncio.to_thread(self.budgets.known))
+        except (RequestProblem, OSError, LedgerError):
+            tell(logging.DEBUG, "budgets_not_known")
 
     async def _reload_logged(self) -> None:
         try:
             await self.reload()
-        except UnderstudyError as error:
-            tell(logging.ERROR, "reload_failed", reason=error.what)
+        except (UnderstudyError, OSError) as error:
+            reason = error.what if isinstance(error, UnderstudyError) else type(error).__name__
+            tell(logging.ERROR, "reload_failed", reason=reason)
 
     async def reload(self) -> list[dict[str, Any]]:
         """Load the artefacts anew and swap, in this process; what is in work ends with those it began with.
@@ -195,10 +208,11 @@ class Server:
         """Change what this process serves; ids by task after it."""
         try:
             await (self.reload() if order == "reload" else self._roll_back())
-        except UnderstudyError as error:
-            tell(logging.ERROR, f"{order}_failed", reason=error.what)
+        except (UnderstudyError, OSError) as error:  # a folder that is being replaced, say
+            reason = error.what if isinstance(error, UnderstudyError) else type(error).__name__
+            tell(logging.ERROR, f"{order}_failed", reason=reason)
             code = "reload_failed" if order == "reload" else "nothing_to_roll_back"
-            raise RequestProblem(409, code, error.what) from error
+            raise RequestProblem(409, code, reason) from error
         return self._artefacts()
 
     def _artefacts(self) -> dict[str, str]:
@@ -213,9 +227,7 @@ class Server:
 
     async def call(self, request: Request) -> Response:
         """Everything under ``/v1/``."""
-        path = request.path_params["path"]
-        if ".." in path.split("/") or "//" in path or not path.isascii() or "%" in path:
-            raise RequestProblem(404, "not_found", "There is no such path.")
+        path = _path_as_sent(request)
         assert self.handler is not None, "the server was started"
         if request.method == "GET" and path == "models":
             return await self._models(request)
@@ -228,16 +240,22 @@ class Server:
     async def _passed(self, request: Request, path: str) -> Response:
         if not self.upstreams:
             raise RequestProblem(404, "not_found", "There is no such path here, and no upstream is set.")
+        assert self.handler is not None, "the server was started"
         headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await request.body()
+        body = await self.handler.body(request)
         query = request.url.query.encode()
         begun = await until_gone(request, self.upstreams.send(request.method, path, query, headers, body))
+        reply = begun.reply
+        self.watch.passed(reply.status)
+        if "text/event-stream" in reply.headers.get("content-type", ""):
+            return StreamingResponse(_pieces(reply), status_code=reply.status, headers=begun.headers())
         try:
-            content = await begun.reply.read()
+            content = await until_gone(request, reply.read())
+        except ClientError as error:
+            raise RequestProblem(502, "upstream_broken", "The upstream model's reply broke off.") from error
         finally:
-            begun.reply.close()
-        self.watch.passed(begun.reply.status)
-        return Response(content, status_code=begun.reply.status, headers=begun.headers())
+            reply.close()
+        return Response(content, status_code=reply.status, headers=begun.headers())
 
     async def _models(self, request: Request) -> Response:
         """The upstream's models and the learnt tasks; the tasks alone while the upstream does not answer."""
@@ -254,11 +272,13 @@ class Server:
             try:
                 async with asyncio.timeout(_UPSTREAM_MODELS_S):
                     begun = await self.upstreams.send("GET", "models", b"", headers, b"")
-                    content = await begun.reply.read()
-                    begun.reply.close()
+                    try:
+                        content = await begun.reply.read()
+                    finally:
+                        begun.reply.close()
                 found = json.loads(content)
                 listed = found["data"] if isinstance(found.get("data"), list) else []
-            except (RequestProblem, TimeoutError, ValueError, AttributeError):
+            except (RequestProblem, ClientError, TimeoutError, ValueError, AttributeError):
                 tell(logging.WARNING, "upstream_models_not_listed")
         return JSONResponse({"object": "list", "data": [*listed, *own]})
 
@@ -266,9 +286,11 @@ class Server:
         """Whether calls are taken: artefacts are loaded and the spool takes rows."""
         facts: dict[str, Any] = {"ready": self.is_ready}
         try:
+            if not self.settings.keys:
+                check_origin(request.headers, own_host=self.settings.host)
             self.keys.check(request.headers.get("authorization"))
         except RequestProblem:
-            pass  # whoever has no key may know whether, not what
+            pass  # whoever has no key may know whether, not what; nor may a page of another site
         else:
             facts["tasks"] = self.tasks()
             facts["ledger_lag_records"] = self.drainer.lag_records
@@ -285,14 +307,17 @@ class Server:
     def _gauges(self) -> dict[str, int]:
         return {
             "ledger_lag_records": self.drainer.lag_records,
-            "requests_in_work": self.in_work,
+            "requests_in_work": self.room.in_work,
             "upstream_circuits_open": sum(one.breaker.is_open for one in self.upstreams.members),
         }
 
     async def _tell_crew(self, crew: Crew) -> None:
         """Let whichever worker is asked for metrics know this one's."""
         while True:
-            crew.tell_others({"metrics": self.metrics.state(), "gauges": self._gauges()})
+            try:
+                crew.tell_others({"metrics": self.metrics.state(), "gauges": self._gauges()})
+            except OSError as error:  # a full disk; it may be free again in a second
+                tell(logging.WARNING, "metrics_not_told", error=type(error).__name__)
             await asyncio.sleep(_TELL_CREW_EVERY_S)
 
     async def admin_reload(self, request: Request) -> Response:
@@ -319,30 +344,61 @@ class Server:
         )
         return JSONResponse({**problem.as_json(), **facts}, status_code=problem.status)
 
-    def limited(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with a limit on calls in work, and problems turned into replies."""
+    def limited(self, endpoint: Endpoint, room: Room | None = None) -> Endpoint:
+        """The endpoint with a limit on requests in work (``room``: its own), and problems turned into replies."""
+        room = room or self.room
 
         async def guarded(request: Request) -> Response:
-            if self.in_work >= self.settings.most_at_once:
+            if room.is_full:
                 busy = RequestProblem(429, "server_busy", "Too many calls at once.", retry_after_s=1)
                 self.watch.refused(busy)
                 return problem_response(busy)
-            self.in_work += 1
+            room.enter()
             try:
-                if not self.settings.keys:
-                    check_origin(request.headers, own_host=self.settings.host)
-                return await endpoint(request)
-            except RequestProblem as problem:
-                if not problem.is_told:
-                    self.watch.refused(problem)
-                return problem_response(problem)
-            except Exception:
-                tell(logging.ERROR, "call_broke", where=where_it_broke())
-                return problem_response(RequestProblem(500, "internal_error", "The server made a mistake."))
-            finally:
-                self.in_work -= 1
+                response = await self._replied(endpoint, request)
+            except BaseException:
+                room.leave()
+                raise
+            return room.until_sent(response)
 
         return guarded
+
+    async def _replied(self, endpoint: Endpoint, request: Request) -> Response:
+        try:
+            if not self.settings.keys:
+                check_origin(request.headers, own_host=self.settings.host)
+            return await endpoint(request)
+        except RequestProblem as problem:
+            if not problem.is_told:
+                self.watch.refused(problem)
+            return problem_response(problem)
+        except Exception:
+            tell(logging.ERROR, "call_broke", where=where_it_broke())
+            return problem_response(RequestProblem(500, "internal_error", "The server made a mistake."))
+
+
+def _path_as_sent(request: Request) -> str:
+    """The path after ``/v1/`` as the caller wrote it, percent signs and all, so that upstream gets the same.
+
+    Raises
+    ------
+    RequestProblem
+        404 if it leads out of ``/v1/``, or no upstream could read it.
+    """
+    path = request.path_params["path"]
+    raw = request.scope["raw_path"].partition(b"?")[0].partition(b"/v1/")[2]
+    is_printable = all(0x21 <= byte < 0x7F for byte in raw)
+    if ".." in path.split("/") or "//" in path or "%" in path or "\\" in path or not is_printable:
+        raise RequestProblem(404, "not_found", "There is no such path.")
+    return str(raw, "ascii")
+
+
+async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
+    try:
+        async for piece in reply.pieces():
+            yield piece
+    finally:
+        reply.close()
 
 
 async def _healthy(_request: Request) -> Response:

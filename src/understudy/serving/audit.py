@@ -26,14 +26,12 @@ from understudy.serving.in_work import CallInWork
 from understudy.serving.problems import RequestProblem
 from understudy.serving.recorder import Recorder, usage_of_reply
 from understudy.serving.relay import reply_json
-from understudy.serving.upstream import Forwarded, Upstreams
+from understudy.serving.upstream import NEVER_SENT, Forwarded, Upstreams
 
 __all__ = ["Auditor"]
 
 _MOST_AT_ONCE: Final = 16
 _SENT_HEADERS = ("authorization", "openai-organization", "openai-project")
-# Those after which nothing was asked that anybody could bill.
-_NEVER_ASKED = ("insufficient_quota", "upstream_key_missing", "upstream_unavailable", "upstream_unreachable")
 
 
 class Auditor:
@@ -82,10 +80,17 @@ class Auditor:
 
     async def _audit(self, call: CallInWork, headers: Mapping[str, str]) -> None:
         time_ms = time.time_ns() // 1_000_000
+        body = _question(call)
         try:
-            record = await self._asked(call, headers, time_ms)
+            self._budgets.check(call.key)
+        except RequestProblem:
+            return  # nobody is asked, so nothing is written down
+        if body is None:
+            return
+        try:
+            record = await self._asked(call, body, headers, time_ms)
         except RequestProblem as problem:
-            if problem.code in _NEVER_ASKED:
+            if problem.code in NEVER_SENT:
                 return
             # It may have been answered and billed: what it cost is unknown.
             record = AuditRecord(call_id=call.id, time_ms=time_ms, status=problem.status, error=problem.code)
@@ -101,21 +106,29 @@ class Auditor:
         except RequestProblem:
             tell(logging.ERROR, "audit_not_recorded", call=call.id)
 
-    async def _asked(self, call: CallInWork, headers: Mapping[str, str], time_ms: int) -> AuditRecord:
-        self._budgets.check(call.key)
-        body = _question(call)
-        if body is None:
-            raise RequestProblem(503, "upstream_unavailable", "It is not known which model to ask.")
+    async def _asked(
+        self, call: CallInWork, body: bytes, headers: Mapping[str, str], time_ms: int
+    ) -> AuditRecord:
         sent = {name: value for name, value in headers.items() if name in _SENT_HEADERS}
         sent["content-type"] = "application/json"
         forwarded = await self._upstreams.send("POST", call.path, b"", sent, body)
         status, said = await _read(forwarded)
         usage = usage_of_reply(said) or Usage()
         if status >= 400 or said is None:
-            return AuditRecord(call_id=call.id, time_ms=time_ms, status=status, error=f"upstream_{status}")
+            # A refusal costs nothing; what a failure inside the upstream costs is unknown.
+            refused_nanousd = 0 if 400 <= status < 500 and forwarded.is_cost_known else None
+            return AuditRecord(
+                call_id=call.id,
+                time_ms=time_ms,
+                status=status,
+                cost_nanousd=refused_nanousd,
+                error=f"upstream_{status}",
+            )
         price = forwarded.upstream.price or listed_price(call, said)
         cost_nanousd = None if price is None else price.cost_nanousd(usage)
         self._budgets.spend(None if call.key is None else call.key.name, cost_nanousd)
+        if not forwarded.is_cost_known:
+            cost_nanousd = None
         assert call.task is not None, "a student answered"
         assert call.answer is not None, "a student answered"
         return AuditRecord(
@@ -137,7 +150,7 @@ def _question(call: CallInWork) -> bytes | None:
         if call.found.task.teacher_model is None:
             return None
         body["model"] = call.found.task.teacher_model
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(body).encode("ascii")
 
 
 async def _read(forwarded: Forwarded) -> tuple[int, Any]:

@@ -29,7 +29,7 @@ class Budgets:
     keys
         All keys; those without a limit are not counted.
     spent_before
-        Asked once per key, day and process what the ledger knows of it, in nano-dollars.
+        Asked by :meth:`known` what the ledger knows of a key's day, in nano-dollars.
     folder
         Where the processes of this machine keep their common count: the spool folder.
     clock
@@ -53,33 +53,26 @@ class Budgets:
         }
         self._shared = {name: SharedSpending(folder, name) for name in self._limits}
         self._spent_before, self._clock = spent_before, clock
-        self._day = -1
-        self._is_taken_up: set[str] = set()
+        self._is_taken_up = False
 
     def __bool__(self) -> bool:
         return bool(self._limits)
 
-    def _today(self, name: str) -> int:
-        """The day since 1970, its spending before this process taken up."""
-        day = int(self._clock() // _DAY_S)
-        if day != self._day:
-            self._day, self._is_taken_up = day, set()
-        if name not in self._is_taken_up:
-            self._shared[name].raise_to(day, self._spent_before(name, day * _DAY_S * 1000))
-            self._is_taken_up.add(name)
-        return day
-
     def check(self, key: KeySettings | None) -> None:
-        """Stop a key that has spent its day's money.
+        """Stop a key that has spent its day's money. Asks no database: the event loop may call it.
 
         Raises
         ------
         RequestProblem
-            429 until midnight UTC.
+            429 until midnight UTC; 503 as long as the ledger has never been heard of this process's first day.
         """
         if key is None or key.name not in self._limits:
             return
-        day = self._today(key.name)
+        if not self._is_taken_up:
+            raise RequestProblem(
+                503, "ledger_unavailable", "It is not known what this key has spent today.", retry_after_s=10
+            )
+        day = int(self._clock() // _DAY_S)
         if self._shared[key.name].of(day) >= self._limits[key.name]:
             left_s = _DAY_S - self._clock() % _DAY_S
             raise RequestProblem(
@@ -100,6 +93,7 @@ class Budgets:
         """Raise the count to what :meth:`known` said, where other machines have spent too."""
         for name, nanousd in known.items():
             self._shared[name].raise_to(day, nanousd)
+        self._is_taken_up = True
 
     def close(self) -> None:
         """Close the files."""

@@ -13,11 +13,11 @@ from typing import Final
 import aiohttp
 import yarl
 
-__all__ = ["Broken", "Client", "ClientError", "Reply", "TooSlow", "Unreachable"]
+__all__ = ["Broken", "Client", "ClientError", "Reply", "TooSlow", "Unreachable", "Unsendable"]
 
-_IDLE_S: Final = (
-    15.0  # shorter than servers keep idle connections (uvicorn 5, nginx 75), so that few go stale
-)
+# Shorter than servers keep idle connections, so that few go stale: uvicorn 5 seconds, load balancers a minute.
+_IDLE_S: Final = 4.0
+_IDLE_TLS_S: Final = 30.0
 _SPARE_S: Final = 30.0
 _NOT_ADDED: Final = ("user-agent", "accept", "accept-encoding", "content-type")
 
@@ -36,6 +36,10 @@ class TooSlow(ClientError):  # noqa: N818
 
 class Broken(ClientError):  # noqa: N818
     """The connection broke, or what came was no HTTP."""
+
+
+class Unsendable(ClientError):  # noqa: N818
+    """The request cannot be written down as HTTP: nothing was sent, and the upstream is not to blame."""
 
 
 class Reply:
@@ -112,7 +116,7 @@ class Client:
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 limit=0,  # the server bounds calls in work
-                keepalive_timeout=_IDLE_S,
+                keepalive_timeout=_IDLE_TLS_S if self._base.scheme == "https" else _IDLE_S,
                 ssl=_trusted() if self._base.scheme == "https" else True,
             )
             self._session = aiohttp.ClientSession(
@@ -139,8 +143,8 @@ class Client:
             If no reply begins.
         """
         target = self._prefix + path + (f"?{query.decode('latin-1')}" if query else "")
-        url = yarl.URL(target, encoded=True)
         try:
+            url = yarl.URL(target, encoded=True)
             # The silence limit begins only when all is sent: an upstream that reads nothing needs its own.
             async with asyncio.timeout(self._connect_s + self._read_s + _SPARE_S):
                 reply = await self._opened().request(
@@ -162,6 +166,10 @@ def _kind(error: Exception) -> ClientError:
         return Unreachable(kind)
     if isinstance(error, TimeoutError):
         return TooSlow(kind)
+    if isinstance(error, aiohttp.InvalidURL) or (
+        isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientError)
+    ):
+        return Unsendable(kind)
     return Broken(kind)
 
 

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy.ledger.spool_file import make_folder
-from understudy.serving.events import tell
+from understudy.serving.events import tell, where_it_broke
 from understudy.serving.problems import RequestProblem
 
 __all__ = ["Crew", "Order", "WorkerState", "crew_folder"]
@@ -65,8 +66,8 @@ def crew_folder(spool: Path) -> Iterator[Path]:
     for old in spool.glob("crew-*"):
         if not _is_held(old / "parent.lock"):
             shutil.rmtree(old, ignore_errors=True)
-    folder = spool / f"crew-{os.getpid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    # Never one that another server has: in containers process ids are alike.
+    folder = Path(tempfile.mkdtemp(prefix="crew-", dir=spool))
     held = _hold(folder / "parent.lock")
     try:
         yield folder
@@ -145,8 +146,15 @@ class Crew:
             artefacts = dict(await follow(order["kind"]))
         except RequestProblem as error:
             problem = error.message
+        except Exception:
+            # Whatever it was, this worker goes on following: a watcher that ended would never be missed.
+            tell(logging.ERROR, "order_not_followed", where=where_it_broke())
+            problem = "It could not be followed."
         self._number = int(order["number"])
-        self._write_state(WorkerState(self._pid, self._number, artefacts, problem))
+        try:
+            self._write_state(WorkerState(self._pid, self._number, artefacts, problem))
+        except OSError as error:
+            tell(logging.ERROR, "state_not_told", error=type(error).__name__)
 
     async def give(self, kind: Order, follow: Follow) -> list[WorkerState]:
         """Follow an order here, then have all others follow it.

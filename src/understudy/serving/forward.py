@@ -119,9 +119,9 @@ class Forwarder:
             call.span.upstream_answered(url, status, usage, said, call.error)
         if forwarded.reply.status < 400:
             price = forwarded.upstream.price or listed_price(call, said)
-            call.cost_nanousd = None if price is None else price.cost_nanousd(usage)
-            call.teacher_nanousd = call.cost_nanousd
-            self.budgets.spend(None if call.key is None else call.key.name, call.cost_nanousd)
+            cost_nanousd = call.teacher_nanousd = None if price is None else price.cost_nanousd(usage)
+            call.cost_nanousd = cost_nanousd if forwarded.is_cost_known else None
+            self.budgets.spend(None if call.key is None else call.key.name, cost_nanousd)
         is_compared = self.settings.mode == "shadow" and said is not None
         if is_compared and call.task is not None and call.answer is not None:
             call.is_agreeing = agrees(call.task, call.answer, call.body, said)
@@ -213,4 +213,5 @@ def _sent(call: CallInWork) -> bytes:
         raise RequestProblem(
             503, "teacher_unknown", "The student is unsure, and it is not known which model to ask instead."
         )
-    return json.dumps({**call.body, "model": call.found.task.teacher_model}, ensure_ascii=False).encode()
+    # In ASCII: what no UTF-8 can hold (half a surrogate pair) goes on as the caller escaped it.
+    return json.dumps({**call.body, "model": call.found.task.teacher_model}).encode("ascii")

@@ -24,6 +24,7 @@ from understudy.serving.registry import NAME_PREFIX, Found, Registry
 from understudy.serving.requests import Asked, parse_body, read_request
 from understudy.serving.settings import ServeSettings
 from understudy.serving.spoken import Spoken, speak
+from understudy.serving.upstream import NEVER_SENT
 from understudy.serving.watch import Watch
 from understudy.serving.wire_chat import chat_chunks, chat_completion
 from understudy.serving.wire_responses import response_events, response_object
@@ -32,15 +33,6 @@ __all__ = ["Handler"]
 
 _JSON_PATHS = ("chat/completions", "responses", "completions", "embeddings")
 _NO_GUESS = (401, 402, 403, 499)
-_NEVER_SENT = (
-    "insufficient_quota",
-    "model_not_found",
-    "nobody_to_ask",
-    "teacher_unknown",
-    "upstream_key_missing",
-    "upstream_unavailable",
-    "upstream_unreachable",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class Handler:
 
     async def _accept(self, request: Request, path: str) -> CallInWork:
         key = self.keys.check(request.headers.get("authorization"))
-        data = await self._body(request)
+        data = await self.body(request)
         body = parse_body(data) if path in _JSON_PATHS else None
         asked = read_request(path, body)
         found = self._find(asked)
@@ -105,7 +97,7 @@ class Handler:
             guess = await self._guess(call, problem)
             if guess is not None:
                 return guess
-            if problem.code in _NEVER_SENT:
+            if problem.code in NEVER_SENT:
                 call.cost_nanousd = 0  # known: nothing reached anybody who could bill it
             await self.forwarder.fail(call, problem.code, problem.status)
             raise
@@ -119,7 +111,14 @@ class Handler:
             raise RequestProblem(404, "model_not_found", "There is no learnt task of this name.")
         return found
 
-    async def _body(self, request: Request) -> bytes:
+    async def body(self, request: Request) -> bytes:
+        """The body of a request, within the limits of size and time.
+
+        Raises
+        ------
+        RequestProblem
+            413, 408, or 499 if the client left.
+        """
         pieces, size, most = [], 0, self.settings.body_bytes
         try:
             async with asyncio.timeout(self.settings.body_s):
@@ -180,7 +179,9 @@ class Handler:
         spoken = await self._spoken(best_guess(found.task, answer), call, asked, found)
         if spoken is None:
             return None
-        call.error, call.cost_nanousd = problem.code, found.task.student_nanousd
+        call.error = problem.code
+        # Whoever was asked before and fell silent may bill for it.
+        call.cost_nanousd = found.task.student_nanousd if problem.code in NEVER_SENT else None
         return await self._local(call, asked, found, spoken, "uncertified")
 
     async def _local(

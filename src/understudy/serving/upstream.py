@@ -11,17 +11,32 @@ import email.utils
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from understudy.economics.nano import NanoPrice, listed_nano_price
 from understudy.errors import ConfigError
 from understudy.serving.breaker import Breaker
-from understudy.serving.client import Client, ClientError, Reply, TooSlow, Unreachable
+from understudy.serving.client import Client, ClientError, Reply, TooSlow, Unreachable, Unsendable
 from understudy.serving.problems import RequestProblem
 from understudy.serving.settings import UpstreamSettings
 from understudy.serving.upstream_events import circuit_told, failed, retried
 
-__all__ = ["Forwarded", "Upstream", "Upstreams"]
+__all__ = ["NEVER_SENT", "Forwarded", "Upstream", "Upstreams"]
+
+NEVER_SENT = frozenset(
+    {
+        "insufficient_quota",
+        "invalid_request",
+        "ledger_unavailable",
+        "model_not_found",
+        "nobody_to_ask",
+        "teacher_unknown",
+        "upstream_key_missing",
+        "upstream_unavailable",
+        "upstream_unreachable",
+    }
+)
+"""Problems after which it is known that nobody got the request who could bill it."""
 
 _AGAIN = frozenset({429, 502, 503, 504})
 _FAILED = frozenset({500, 502, 503, 504})
@@ -34,6 +49,8 @@ _DROPPED = frozenset(
         "cookie", "expect",
     }
 )  # fmt: skip
+# A caller's own credentials, and whom the operator's key is billed to: only where callers' keys are passed on.
+_DROPPED_OF_CALLERS = frozenset({"api-key", "x-api-key", "openai-organization", "openai-project"})
 _DROPPED_BACK = frozenset(
     {
         "connection",
@@ -58,10 +75,13 @@ class Forwarded:
         Status and headers are there; the body streams. Must be closed.
     upstream
         Who answers.
+    is_cost_known
+        Whether nobody who was asked before can have answered, and billed, unseen.
     """
 
     reply: Reply
     upstream: Upstream
+    is_cost_known: bool = True
 
     def headers(self) -> dict[str, str]:
         """Headers for the client, without those of one hop."""
@@ -116,6 +136,11 @@ class Upstream:
                 raise RequestProblem(
                     504, "upstream_timeout", "The upstream model took too long to answer."
                 ) from error
+            except Unsendable as error:
+                self.breaker.gave_up()
+                raise RequestProblem(
+                    400, "invalid_request", "The request cannot be passed on as it is."
+                ) from error
             except ClientError as error:
                 self.breaker.failed()
                 raise RequestProblem(
@@ -144,7 +169,8 @@ class Upstream:
             raise RequestProblem(502, "upstream_key_missing", "The upstream's key cannot be read.") from error
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        sent = {name: value for name, value in headers.items() if name not in _DROPPED}
+        dropped = _DROPPED if self.settings.is_key_passed else _DROPPED | _DROPPED_OF_CALLERS
+        sent = {name: value for name, value in headers.items() if name not in dropped}
         sent["accept-encoding"] = "identity"
         if self.settings.is_key_passed:
             if "authorization" in headers:
@@ -178,16 +204,24 @@ class Upstreams:
     ) -> Forwarded:
         """The reply of the first that has one; see :meth:`Upstream.send`."""
         assert self.members, "no upstream is set"
+        asked: RequestProblem | None = None  # of one that may have answered, and billed, unseen
         for one in self.members[:-1]:
             try:
                 found = await one.send(method, path, query, headers, body)
             except RequestProblem as problem:
                 failed(one.settings.url, problem.code)
+                asked = asked if problem.code in NEVER_SENT else problem
                 continue
             if found.reply.status not in _FAILED and found.reply.status != 429:
-                return found
+                return replace(found, is_cost_known=asked is None)
             found.reply.close()
-        return await self.members[-1].send(method, path, query, headers, body)
+        try:
+            found = await self.members[-1].send(method, path, query, headers, body)
+        except RequestProblem as problem:
+            if asked is not None and problem.code in NEVER_SENT:
+                raise asked from problem
+            raise
+        return replace(found, is_cost_known=asked is None)
 
 
 def _pause_s(attempt: int, retry_after: str | None) -> float:

@@ -4,6 +4,7 @@ the form comes from. Small bodies only.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from typing import Final
@@ -17,6 +18,7 @@ __all__ = ["TOKEN_FIELD", "Form", "check_form", "read_form"]
 
 TOKEN_FIELD: Final = "form_token"  # noqa: S105  (a field's name)
 _MOST_BYTES = 200_000
+_MOST_SECONDS = 10.0
 _MOST_FIELDS = 2_000
 Form = Mapping[str, list[str]]
 """Values by field; a field that was left empty is there, with an empty text."""
@@ -28,7 +30,7 @@ async def read_form(request: Request) -> Form:
     Raises
     ------
     RequestProblem
-        413 if it is too large, 400 if it is no form.
+        413 if it is too large, 408 if it takes too long, 400 if it is no form.
     """
     if (
         request.headers.get("content-type", "").partition(";")[0].strip()
@@ -36,10 +38,14 @@ async def read_form(request: Request) -> Form:
     ):
         raise RequestProblem(400, "no_form", "This is not a form.")
     data = b""
-    async for piece in request.stream():
-        data += piece
-        if len(data) > _MOST_BYTES:
-            raise RequestProblem(413, "form_too_large", f"A form may have {_MOST_BYTES:,} bytes.")
+    try:
+        async with asyncio.timeout(_MOST_SECONDS):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > _MOST_BYTES:
+                    raise RequestProblem(413, "form_too_large", f"A form may have {_MOST_BYTES:,} bytes.")
+    except TimeoutError as error:
+        raise RequestProblem(408, "request_timeout", "The form took too long to arrive.") from error
     try:
         return parse_qs(
             data.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"

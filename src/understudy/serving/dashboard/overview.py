@@ -145,5 +145,5 @@ def _state(ledger: Ledger, task: ServedTask, since_ms: int) -> CertificateState:
     # An artefact with a field that no rung writes never answers, whatever its confidence.
     if task.model.never_answered:
         seen = Compared(seen.n, seen.n_differing)
-    share = answered_share(ledger, task.name, since_ms) if seen.n_audited else (0, 0)
+    share = answered_share(ledger, task.name, task.artefact_id, since_ms) if seen.n_audited else (0, 0)
     return certificate_state(task.model.manifest.get("certificate"), seen, share)

@@ -33,6 +33,7 @@ from understudy.serving.dashboard.session import COOKIE, SESSION_S, LoginLimit, 
 from understudy.serving.dashboard.visitor import Visitor, visitor_of
 from understudy.serving.events import tell
 from understudy.serving.problems import RequestProblem
+from understudy.serving.room import Room
 from understudy.task.parse import OffSchema
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Dashboard", "dashboard_routes"]
 
 _AT_ONCE, _MOST_WAITING = 2, 8
+_MOST_PAGES, _MOST_PUBLIC = 32, 16
 Made = TypeVar("Made")
 
 
@@ -286,9 +288,11 @@ def _with_waiting(frame: Frame, n_waiting: int) -> Frame:
 def dashboard_routes(server: Server) -> Sequence[Route]:
     """Everything under ``/dashboard``."""
     board = Dashboard(server)
+    # Rooms of their own: nobody at a login page, however slow, keeps a call from being answered.
+    seen, public = Room(_MOST_PAGES), Room(_MOST_PUBLIC)
 
     def route(path: str, endpoint: Endpoint, method: str = "GET", *, is_public: bool = False) -> Route:
-        guarded = server.limited(board.guarded(endpoint, is_public=is_public))
+        guarded = server.limited(board.guarded(endpoint, is_public=is_public), public if is_public else seen)
         return Route(f"/dashboard{path}", guarded, methods=[method])
 
     return [

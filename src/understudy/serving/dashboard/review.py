@@ -164,7 +164,7 @@ def label_of(item: ReviewItem, choice: str, who: str, entered: Any = ABSENT, *, 
     values: dict[Choice, Any] = {
         "student": item.student,
         "teacher": item.teacher,
-        "other": mask_json(_plain(entered)) if is_masked else entered,
+        "other": _masked(item.task, entered) if is_masked else entered,
         "skip": None,
     }
     for name, value in values.items():
@@ -175,6 +175,17 @@ def label_of(item: ReviewItem, choice: str, who: str, entered: Any = ABSENT, *, 
                 call_id=item.call.id, task=item.call.task, chosen=name, value=text, labelled_by=who
             )
     raise RequestProblem(400, "unknown_choice", "There is no such choice.")
+
+
+def _masked(task: Task | None, entered: Any) -> Any:
+    """The answer with what was copied or written freely masked; values out of a list are no one's secret."""
+    free = {field.name for field in task.fields if field.kind in ("span", "text")} if task else None
+    if isinstance(entered, Mapping):
+        return {
+            name: mask_json(_plain(value)) if free is None or name in free else value
+            for name, value in entered.items()
+        }
+    return mask_json(_plain(entered)) if free is None or free else entered
 
 
 def _plain(value: Any) -> Any:
