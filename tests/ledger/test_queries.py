@@ -152,6 +152,23 @@ def test_recent_calls_come_newest_first_without_texts(ledger, record):
 
 
 def test_what_a_key_spent_says_what_is_unknown(filled):
-    assert spent_nanousd(filled, "web") == MoneySum(35, 3, 1)
+    # Upstream's costs alone: what students cost is no money of the key's.
+    assert spent_nanousd(filled, "web") == MoneySum(5, 1, 0)
     assert spent_nanousd(filled, "web", since_ms=START_MS + DAY_MS) == MoneySum(5, 1, 0)
     assert spent_nanousd(filled, "nobody") == MoneySum(0, 0, 0)
+
+
+def test_audits_are_paid_by_the_key_of_their_call(ledger, record):
+    from understudy.ledger.audit import AuditRecord
+
+    calls = [record(time_ms=START_MS + at, cost_nanousd=1, key_name="web") for at in range(3)]
+    ledger.insert(
+        [*calls, record(answered_by="upstream", time_ms=START_MS, cost_nanousd=None, key_name="web")]
+    )
+    ledger.insert(
+        [
+            AuditRecord(call_id=calls[0].id, time_ms=START_MS, status=200, cost_nanousd=70),
+            AuditRecord(call_id=calls[1].id, time_ms=START_MS, status=500, error="upstream_500"),
+        ]
+    )
+    assert spent_nanousd(ledger, "web") == MoneySum(70, 1, 2)

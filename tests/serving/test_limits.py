@@ -105,10 +105,9 @@ def test_half_a_surrogate_pair_goes_upstream_as_it_was_escaped(
     served = serve(plain_artefact, upstream_url=url)
     body = b'{"model": "understudy/queue", "messages": [{"role": "user", "content": "\\ud800 please"}]}'
     headers = {"content-type": "application/json"}
-    reply = httpx.post(f"{served.base_url}/chat/completions", content=body, headers=headers)
-    assert reply.status_code in (200, 400)
-    if scripted.seen:
-        assert b"\\ud800" in scripted.seen[0][2]
+    httpx.post(f"{served.base_url}/chat/completions", content=body, headers=headers)
+    # What upstream makes of it is upstream's; it gets what the caller wrote, and the call has a row.
+    assert b"\\ud800" in scripted.seen[0][2]
     assert len(served.rows()) == 1
 
 

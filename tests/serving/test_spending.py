@@ -66,6 +66,11 @@ def test_budgets_of_two_processes_and_of_another_machine(tmp_path: Path) -> None
     key = a_key("k", usd_per_day=1_000 / 1e9)
     one = Budgets([key], known, tmp_path, lambda: now[0])
     other = Budgets([key], known, tmp_path, lambda: now[0])
+    with pytest.raises(RequestProblem) as caught:  # the ledger has not been asked yet
+        one.check(key)
+    assert caught.value.status == 503
+    for budgets in (one, other):
+        budgets.take_up(*budgets.known())
     one.check(key)
     one.spend("k", 500)
     one.spend("k", None)
