@@ -158,3 +158,16 @@ def test_the_queue_is_found_by_its_index(sqlite_ledger):
         plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all())
     assert "understudy_calls_disagreeing" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_an_undo_takes_only_the_very_label_that_it_saw(ledger, compared, monkeypatch):
+    call = compared()
+    ledger.insert([call])
+    mine, theirs = label(call, time_ms=1), label(call, "student", '"b"', by="bob", time_ms=2)
+    assert add_gold(ledger, mine)
+    assert undo_gold(ledger, "ann") == mine
+    assert add_gold(ledger, theirs)
+    # A second click of ann's, which looked before the first was done.
+    monkeypatch.setattr("understudy.ledger.gold.last_gold", lambda *_: mine)
+    assert undo_gold(ledger, "ann") is None
+    assert last_gold(ledger, "bob") == theirs

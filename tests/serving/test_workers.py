@@ -252,3 +252,34 @@ def test_a_worker_that_is_gone_is_not_waited_for(
         time.sleep(0.1)
     assert pids[0] not in after
     assert pids[1] in after
+
+
+def test_two_servers_with_one_process_id_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    with crew_folder(tmp_path) as one, crew_folder(tmp_path) as other:
+        assert one != other
+        assert one.is_dir()
+
+
+def test_a_worker_that_breaks_over_an_order_goes_on_following(tmp_path: Path) -> None:
+    async def breaks(order: str) -> Mapping[str, str]:
+        raise OSError(order)
+
+    async def serves(order: str) -> Mapping[str, str]:
+        return {"queue": "second"}
+
+    async def run() -> list[tuple[int, str | None]]:
+        with crew_folder(tmp_path) as folder:
+            giver, follower = Crew(folder), Crew(folder)
+            follower._pid += 1  # as if it were another process
+            giver.join({"queue": "first"})
+            follower.join({"queue": "first"})
+            beside = asyncio.create_task(follower.follow_orders(breaks))
+            states = await giver.give("reload", serves)
+            is_alive = not beside.done()
+            beside.cancel()
+            follower.leave()
+            giver.leave()
+            assert is_alive
+            return [(one.number, one.problem) for one in states]
+
+    assert asyncio.run(run()) == [(1, None), (1, "It could not be followed.")]
