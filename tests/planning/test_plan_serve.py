@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from understudy.economics.hardware.catalogue import cloud_prices_of, currencies
+from understudy.economics.hardware.catalogue import currencies, find_cloud_price
 from understudy.economics.inference.machine import measure_machine
 from understudy.economics.transformer.catalogue import find_model
 from understudy.economics.transformer.parameters import count_parameters
@@ -31,7 +31,7 @@ def test_a_plan_joins_speed_price_and_power() -> None:
     found = plan()
     total = found.time.total_seconds
     assert total is not None
-    hour = cloud_prices_of("h100-sxm")[0].usd_per_device_hour
+    hour = find_cloud_price("lambda-h100-sxm").usd_per_hour
     assert found.usd_per_hour == hour
     assert found.call_usd is not None
     assert found.call_usd.typical == pytest.approx(total.typical * hour / 3600)

@@ -207,6 +207,8 @@ def _show(plan: FleetPlan) -> None:
         words = f"{low.devices:,} to {high.devices:,} devices, {money(low.usd_per_month)} to {money(high.usd_per_month)} a month"
         times = f"a service time of {low.unit.service_s:.3g} to {high.unit.service_s:.3g} s"
         print_words(f"from and to: {words}, for {times} (what the device may reach)", style="dim")
+    if plan.instance_warning is not None:
+        print_words(f"note: {plan.instance_warning}", style="yellow")
     if fleet.usd_reason:
         print_words(f"cost unknown: {fleet.usd_reason}", style="dim")
     print_table(

@@ -72,7 +72,9 @@ def train_command(n_experts: int | None, *, as_json: bool, plot: str | None, **g
 
     keys = ("flops", "usd", "hours", "loss", "parameters", "tokens", "inference_tokens", "unique_tokens")
     aim = Aim(**{key: given[key] for key in keys})
-    accelerator, sources = accelerator_of(given["device"], usd_per_hour=given["usd_per_hour"])
+    accelerator, sources = accelerator_of(
+        given["device"], usd_per_hour=given["usd_per_hour"], n_devices=given["devices"]
+    )
     means = Means(
         accelerator=accelerator,
         devices=given["devices"],

@@ -194,6 +194,8 @@ def fleet_section(plan: FleetPlan) -> Section:
         tag("div", *tiles, cls="tiles small"),
         picture(fleet_chart(plan), caption),
     ]
+    if plan.instance_warning is not None:
+        parts.append(note(plan.instance_warning))
     sources = {**plan.sources, "¥": plan.exchange.words}
     parts.append(
         paragraph("; ".join(f"{name}: {words}" for name, words in sources.items()) + ".", cls="quiet")

@@ -241,7 +241,11 @@ def _train(scenario: Scenario) -> TrainPlan | None:
         **{names.get(key, key): float(given[key]) for key in keys if key in given},
         inference_tokens=given.get("inference_tokens", scenario.load.tokens),
     )
-    accelerator, _ = accelerator_of(given.get("device", "h100-sxm"), usd_per_hour=given.get("usd_per_hour"))
+    accelerator, _ = accelerator_of(
+        given.get("device", "h100-sxm"),
+        usd_per_hour=given.get("usd_per_hour"),
+        n_devices=given.get("devices"),
+    )
     means = Means(
         accelerator=accelerator,
         **{key: given[key] for key in ("devices", "mfu", "pue") if key in given},

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from understudy.economics.hardware.catalogue import cloud_prices_of
+from understudy.economics.hardware.catalogue import rent_offer
 from understudy.economics.hardware.device import Device
 from understudy.economics.inference.answer import AnswerTime, answer_time, cost_usd, energy_joules
 from understudy.economics.inference.calibration import Calibration
@@ -226,12 +226,10 @@ def plan_serve(request: ServeRequest) -> ServePlan:
 def _price(request: ServeRequest) -> tuple[float | None, str]:
     if request.usd_per_hour is not None:
         return request.usd_per_hour, "given"
-    known = cloud_prices_of(request.device.id)
-    if not known:
+    cheapest = rent_offer(request.device.id, request.n_devices)
+    if cheapest is None:
         return None, f"no hourly price of {request.device.id} is in the catalogue: give --usd-per-hour"
-    cheapest = known[0]
-    words = f"{cheapest.provider} {cheapest.id}, {cheapest.source}, {cheapest.as_of}"
-    return cheapest.usd_per_device_hour * request.n_devices, words
+    return cheapest.usd_per_device_hour * request.n_devices, cheapest.words
 
 
 def _remedies(shape: ModelShape, request: ServeRequest, usable: float | None) -> tuple[str, ...]:
