@@ -235,8 +235,8 @@ def _train(scenario: Scenario) -> TrainPlan | None:
     given = scenario.get("train")
     if given is None:
         return None
-    names = {"flop": "flops", "params": "parameters"}
-    keys = ("flop", "usd", "hours", "loss", "params", "tokens", "unique_tokens")
+    names = {"flop": "flops", "params": "parameters", "like_params": "like_parameters"}
+    keys = ("flop", "usd", "hours", "loss", "params", "like_params", "tokens", "unique_tokens")
     aim = Aim(
         **{names.get(key, key): float(given[key]) for key in keys if key in given},
         inference_tokens=given.get("inference_tokens", scenario.load.tokens),
