@@ -98,6 +98,18 @@ def test_a_calibration_replaces_the_datasheet() -> None:
     assert one.seconds.typical == pytest.approx(one.arithmetic_seconds + one.memory_seconds)
 
 
+def test_a_call_longer_than_the_context_is_refused_or_warned_of() -> None:
+    assert plan().context_warning is None
+    assert plan(model="gpt2", n_input=824, n_output=200).context_warning is None
+    with pytest.raises(ConfigError, match=r"1,024 learnt positions(.|\n)*--input-tokens 825"):
+        plan(model="gpt2", n_input=825, n_output=200)
+    long = plan(model="llama-2-7b", n_input=4_000, n_output=97)
+    assert long.context_warning is not None
+    assert "4,097 tokens is longer than the 4,096" in long.context_warning
+    assert plan(model="llama-2-7b", n_input=4_000, n_output=96).context_warning is None
+    assert choose_model(n_parameters=1e9).shape.max_positions is None
+
+
 def test_the_curve_ends_where_memory_does() -> None:
     curve = batch_curve(request(device="l4"))
     batches = [one.batch for one in curve]

@@ -144,6 +144,8 @@ def serve_section(plan: ServePlan, request: ServeRequest) -> Section:
                 "More calls at once: dearer in time, cheaper in money. Bands: what the machine may reach.",
             )
         )
+    if plan.context_warning is not None:
+        parts.append(note(plan.context_warning))
     source = paragraph(f"Rent: {plan.price_source}. Speed: {plan.rates.source}.", cls="quiet")
     return Section("serve", "Serving", "One machine", join([*parts, source]))
 
