@@ -114,3 +114,15 @@ def test_unknown_options_are_left_out_and_named():
 def test_wrong_numbers_are_told(wrong):
     with pytest.raises(ConfigError):
         wrong()
+
+
+def test_ones_own_machine_time_does_not_fall_with_the_teacher_s_price():
+    half = own_option(
+        "half", build_usd=0.0, usd_per_hour=0.0, coverage=0.5, teacher_usd_per_call=0.002,
+        usd_per_call=0.0004, halving_months=3,
+    )  # fmt: skip
+    totals = compare_over_time([half], calls_per_month=1_000, months=300).totals(300)
+    fallen = 0.5 * 0.002 * 1_000 * 3 / math.log(2)
+    assert totals["half"] == pytest.approx(0.0004 * 1_000 * 300 + fallen)
+    with pytest.raises(ConfigError, match="steady_usd_per_call must be at most"):
+        CostOption(name="x", usd_per_call=1.0, steady_usd_per_call=2.0)

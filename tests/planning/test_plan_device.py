@@ -89,6 +89,28 @@ def test_energy_and_charges_need_power_and_a_battery() -> None:
     assert known.answers_per_charge.typical == pytest.approx(70_000 / known.answer_joules.typical)
 
 
+def test_without_arithmetic_the_energy_of_writing_is_a_bound() -> None:
+    phone = plan(device="pixel-8-pro", watts=5.0).fits[-1]
+    assert phone.answer_seconds is None
+    assert phone.is_energy_of_writing
+    assert phone.tokens_per_second is not None
+    assert phone.answer_joules is not None
+    assert phone.answers_per_charge is not None
+    assert phone.answer_joules.typical == pytest.approx(5 * 200 / phone.tokens_per_second.typical)
+    assert phone.answers_per_charge.typical == pytest.approx(70_000 / phone.answer_joules.typical)
+    whole = plan_device(
+        DeviceRequest(
+            model=choose_model(model="qwen2.5-1.5b"),
+            device=choose_device("pixel-8-pro", ["bf16_flop_per_second=2e12"]),
+            watts=5.0,
+        )
+    ).fits[-1]
+    assert not whole.is_energy_of_writing
+    assert whole.answer_joules is not None
+    assert whole.answer_joules.typical > phone.answer_joules.typical
+    assert not plan(device="pixel-8-pro").fits[-1].is_energy_of_writing
+
+
 def test_an_unknown_speed_says_which_figure_is_missing() -> None:
     found = plan(model="gemma-2-2b", device="browser-wasm")
     assert found.rates is None
@@ -98,6 +120,15 @@ def test_an_unknown_speed_says_which_figure_is_missing() -> None:
     assert phone.tokens_per_second is not None
     assert phone.answer_seconds is None
     assert "arithmetic" in (phone.reason or "")
+
+
+def test_the_context_is_checked_on_a_device_too() -> None:
+    assert "2,048" in (plan(model="tinyllama-1.1b", n_input=2_000).context_warning or "")
+    with pytest.raises(ConfigError, match="--input-tokens"):
+        plan(model="gpt2", n_input=2_000)
+    laptop = known_devices()["apple-m4"]
+    short, long = ({one.id for one, _ in largest_models(laptop, "int4", context=n)} for n in (1024, 1025))
+    assert short - long == {"gpt2", "gpt2-xl"}
 
 
 def test_models_that_fit_are_listed_largest_first() -> None:

@@ -39,6 +39,21 @@ def test_an_own_device_needs_a_price():
     assert nothing.fleet_usd_per_hour(1, 1.0)[0] is None
 
 
+def test_instances_of_several_devices_are_told_to_come_whole():
+    running, name, sources = running_of("a100-80gb-sxm")
+    demand, unit = Demand(5, 3), Unit(1.5, 8)
+    found = plan_fleet(demand, unit, Promise(), running, device=name, sources=sources)
+    assert found.fleet.devices == 5
+    assert "8 devices at a time: 8 devices for $29,905" in found.instance_warning
+    filled = plan_fleet(demand, unit, Promise(spares=4), running, device=name, sources=sources)
+    assert filled.fleet.devices == 8
+    assert filled.instance_warning is None
+    running, name, sources = running_of("h100-sxm")
+    one = plan_fleet(demand, unit, Promise(), running, device=name, sources=sources)
+    assert one.instance_warning is None
+    assert "Lambda" in one.sources["rent"]
+
+
 def test_wrong_names_and_rates_are_told():
     with pytest.raises(ConfigError, match="no device"):
         running_of("h9000")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from understudy.economics.hardware.catalogue import cloud_prices_of, currencies
+from understudy.economics.hardware.catalogue import currencies, find_cloud_price
 from understudy.economics.inference.machine import measure_machine
 from understudy.economics.transformer.catalogue import find_model
 from understudy.economics.transformer.parameters import count_parameters
@@ -31,7 +31,7 @@ def test_a_plan_joins_speed_price_and_power() -> None:
     found = plan()
     total = found.time.total_seconds
     assert total is not None
-    hour = cloud_prices_of("h100-sxm")[0].usd_per_device_hour
+    hour = find_cloud_price("lambda-h100-sxm").usd_per_hour
     assert found.usd_per_hour == hour
     assert found.call_usd is not None
     assert found.call_usd.typical == pytest.approx(total.typical * hour / 3600)
@@ -96,6 +96,18 @@ def test_a_calibration_replaces_the_datasheet() -> None:
     assert one.arithmetic_seconds is not None
     assert one.seconds is not None
     assert one.seconds.typical == pytest.approx(one.arithmetic_seconds + one.memory_seconds)
+
+
+def test_a_call_longer_than_the_context_is_refused_or_warned_of() -> None:
+    assert plan().context_warning is None
+    assert plan(model="gpt2", n_input=824, n_output=200).context_warning is None
+    with pytest.raises(ConfigError, match=r"1,024 learnt positions(.|\n)*--input-tokens 825"):
+        plan(model="gpt2", n_input=825, n_output=200)
+    long = plan(model="llama-2-7b", n_input=4_000, n_output=97)
+    assert long.context_warning is not None
+    assert "4,097 tokens is longer than the 4,096" in long.context_warning
+    assert plan(model="llama-2-7b", n_input=4_000, n_output=96).context_warning is None
+    assert choose_model(n_parameters=1e9).shape.max_positions is None
 
 
 def test_the_curve_ends_where_memory_does() -> None:

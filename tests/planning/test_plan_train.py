@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from understudy.drawing.xy import draw_xy
 from understudy.economics.scaling.constants import constants_names
+from understudy.economics.scaling.optimum import published_law
 from understudy.economics.transformer.parameters import count_parameters
 from understudy.errors import ConfigError
 from understudy.planning.accelerators import accelerator_of
@@ -52,13 +54,59 @@ def test_a_size_brings_its_data_or_takes_those_given(means):
 
 
 def test_answering_makes_the_model_smaller_and_says_what_that_takes(means):
-    plan = plan_training(Aim(flops=1e21, inference_tokens=1e12), means)
+    plan = plan_training(Aim(loss=2.3, inference_tokens=1e12), means)
     first, best = plan.variants
     assert best.kind == "inference-aware"
     assert best.parameters < first.parameters
     assert best.loss == pytest.approx(first.loss)
     assert best.life_flops < first.life_flops
     assert "times the FLOP of the first plan" in best.warnings[0]
+
+
+@pytest.mark.parametrize("aim", [{"usd": 1_000}, {"flops": 1e21}, {"hours": 24}])
+@pytest.mark.parametrize("unique", [None, 1e10])
+def test_a_budget_is_a_limit_of_training_whatever_is_answered(means, aim, unique):
+    eight = replace(means, devices=8)
+    plain = plan_training(Aim(**aim), eight)
+    plan = plan_training(Aim(**aim, inference_tokens=1e12, unique_tokens=unique), eight)
+    assert plan.cost.usd == pytest.approx(plain.cost.usd)
+    assert plan.cost.wall_hours == pytest.approx(plain.cost.wall_hours)
+    assert plan.chosen.parameters < plain.chosen.parameters
+    assert plan.chosen.life_flops < plan.variants[0].life_flops
+    dearer = next(one for one in plan.variants if one.kind == "same loss, dearer")
+    assert dearer.loss == pytest.approx(plain.chosen.loss)
+    assert dearer.training_flops > 1.2 * plain.chosen.training_flops
+    inside = next(one for one in plan.variants if one.kind == "inference-aware")
+    assert inside.loss > plain.chosen.loss
+    assert "times the budget ($" in inside.warnings[0]
+
+
+def test_a_model_to_match_gives_the_published_plan(means):
+    law = published_law("sardana2024")
+    plan = plan_training(Aim(like_parameters=7e9, inference_tokens=1e11), means, law=law)
+    assert plan.chosen.parameters == pytest.approx(6.0e9, rel=0.005)
+    assert plan.chosen.tokens / plan.variants[0].tokens == pytest.approx(1.18, rel=0.005)
+    assert plan.chosen.loss == pytest.approx(plan.variants[0].loss)
+
+
+def test_a_small_corpus_still_counts_answering_and_holds_for_every_row(means):
+    plain = plan_training(Aim(flops=1e21, unique_tokens=1e10), means)
+    plan = plan_training(Aim(flops=1e21, unique_tokens=1e10, inference_tokens=1e12), means)
+    assert plan.chosen.kind == plain.chosen.kind == "data-constrained"
+    assert plan.chosen.parameters < 0.8 * plain.chosen.parameters
+    assert plan.chosen.training_flops == pytest.approx(plain.chosen.training_flops)
+    own = next(row for row in plain.sensitivity if row.constants == "besiroglu2024")
+    assert (own.parameters, own.tokens) == (plain.chosen.parameters, plain.chosen.tokens)
+    assert any("muennighoff2023 takes both" in words for words in plain.chosen.warnings)
+    both = plan_training(Aim(flops=1e21, unique_tokens=1e10), means, law=published_law("muennighoff2023"))
+    assert not any("muennighoff2023" in words and "takes both" in words for words in both.chosen.warnings)
+
+
+def test_a_mixture_says_that_it_needs_fresh_tokens(means):
+    few = plan_training(Aim(flops=1e20, unique_tokens=1e9), means, n_experts=8).mixture
+    assert "fresh tokens" in few.warnings[0]
+    many = plan_training(Aim(flops=1e20, unique_tokens=1e13), means, n_experts=8).mixture
+    assert not any("fresh tokens" in words for words in many.warnings)
 
 
 def test_a_small_corpus_is_repeated(means):

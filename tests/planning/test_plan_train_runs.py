@@ -78,7 +78,12 @@ def test_money_has_the_interval_of_the_compute(fitted, means):
 
 def test_every_way_has_intervals(fitted, means):
     plan = plan_training(Aim(flops=1e20, inference_tokens=1e12, unique_tokens=5e9), means, law=fitted.law)
-    assert [one.kind for one in plan.variants] == ["compute-optimal", "inference-aware", "data-constrained"]
+    assert [one.kind for one in plan.variants] == [
+        "compute-optimal",
+        "same loss, dearer",
+        "inference-aware",
+        "data-constrained",
+    ]
     for one in plan.variants:
         size = one.estimates["parameters"]
         assert size.lower <= one.parameters <= size.upper

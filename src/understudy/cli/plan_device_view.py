@@ -131,6 +131,8 @@ def show_plan(plan: DevicePlan) -> None:
     if usable is not None:
         room = f"{format_bytes(usable)} usable ({plan.usable_source})"
     console.print(f"{room}; {plan.n_input:,} tokens read and {plan.n_output:,} written a call")
+    if plan.context_warning is not None:
+        console.print(Text(f"WARNING  {plan.context_warning}", style="yellow"))
     head = [
         "weights",
         "fits",
@@ -160,12 +162,13 @@ def _speeds(fit: DeviceFit) -> list[str]:
         return ["-"] * 6
     speed, seconds, joules = fit.tokens_per_second, fit.answer_seconds, fit.answer_joules
     charge, usd, cny = fit.answers_per_charge, fit.life_usd, fit.life_cny
+    least, most = ("at least\n", "at most\n") if fit.is_energy_of_writing else ("", "")
     exact = speed is not None and speed.low == speed.high
     return [
         "unknown" if speed is None else _range(speed.low, speed.typical, speed.high, is_exact=exact),
         format_duration(None if seconds is None else seconds.typical),
-        "unknown" if joules is None else joules_words(joules.typical),
-        "unknown" if charge is None else f"{charge.typical:,.0f}",
+        "unknown" if joules is None else least + joules_words(joules.typical),
+        "unknown" if charge is None else f"{most}{charge.typical:,.0f}",
         "unknown" if usd is None else f"{usd.tokens_per_unit / 1e6:,.3g} M",
         "unknown" if cny is None else f"{cny.tokens_per_unit / 1e6:,.3g} M",
     ]

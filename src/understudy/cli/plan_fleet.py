@@ -83,7 +83,9 @@ def fleet_command(
     keys = ("usd_per_hour", "is_owned", "device_usd", "life_years", "power_w", "pue", "electricity", "usd_per_kwh")  # fmt: skip
     running, name, sources = running_of(given["device"], **{key: given[key] for key in keys})
     demand = _demand(given)
-    unit, service_range_s = _unit(given)
+    unit, service_range_s, warning = _unit(given)
+    if warning is not None:
+        sources["context"] = warning
     plan = plan_fleet(
         demand,
         unit,
@@ -126,8 +128,8 @@ def _demand(given: dict[str, Any]) -> Demand:
     return Demand(given["calls_per_second"], peak)
 
 
-def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None]:
-    """A device as a server of calls, and the range of its service time where that is computed."""
+def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None, str | None]:
+    """A device as a server of calls; the range of its service time and a warning where that is computed."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
 
@@ -136,11 +138,11 @@ def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None]:
     ways = (given["service_seconds"] is not None, tokens != (None, None), is_model)
     if sum(ways) == 1:
         if ways[0]:
-            return Unit(given["service_seconds"], given["slots"], given["service_cv"]), None
+            return Unit(given["service_seconds"], given["slots"], given["service_cv"]), None, None
         if is_model:
             return _served(given)
         if None not in tokens:
-            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"]), None
+            return Unit.of_throughput(tokens[0], tokens[1], given["slots"], given["service_cv"]), None, None
     names = ("service_seconds", "tokens_per_call", "tokens_per_second", "model", "params")
     named = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
     raise ConfigError(
@@ -150,7 +152,7 @@ def _unit(given: dict[str, Any]) -> tuple[Unit, tuple[float, float] | None]:
     )
 
 
-def _served(given: dict[str, Any]) -> tuple[Unit, tuple[float, float]]:
+def _served(given: dict[str, Any]) -> tuple[Unit, tuple[float, float], str | None]:
     """The service time of a model on the device, as `plan serve` finds it."""
     from understudy.economics.fleet import Unit
     from understudy.errors import ConfigError
@@ -176,7 +178,7 @@ def _served(given: dict[str, Any]) -> tuple[Unit, tuple[float, float]]:
     if plan.time.total_seconds is None:
         raise ConfigError("how long a call takes on this device is unknown", todo="give --service-seconds")
     span = plan.time.total_seconds
-    return Unit(span.typical, plan.batch, given["service_cv"]), (span.low, span.high)
+    return Unit(span.typical, plan.batch, given["service_cv"]), (span.low, span.high), plan.context_warning
 
 
 def _show(plan: FleetPlan) -> None:
@@ -207,6 +209,8 @@ def _show(plan: FleetPlan) -> None:
         words = f"{low.devices:,} to {high.devices:,} devices, {money(low.usd_per_month)} to {money(high.usd_per_month)} a month"
         times = f"a service time of {low.unit.service_s:.3g} to {high.unit.service_s:.3g} s"
         print_words(f"from and to: {words}, for {times} (what the device may reach)", style="dim")
+    if plan.instance_warning is not None:
+        print_words(f"note: {plan.instance_warning}", style="yellow")
     if fleet.usd_reason:
         print_words(f"cost unknown: {fleet.usd_reason}", style="dim")
     print_table(

@@ -172,6 +172,8 @@ def _show(plan: ServePlan) -> None:
         console.print()
         words = f"DOES NOT FIT  Try {', or '.join(plan.remedies)}."
         console.print(Text(words + " The times below are as if it did.", style="yellow"))
+    if plan.context_warning is not None:
+        console.print(Text(f"WARNING  {plan.context_warning}", style="yellow"))
     head = ["", "bound by", "typical", "from", "to"]
     console.print(values_table(head, [*_time_rows(plan), *_money_rows(plan)], n_words=2))
     console.print(Padding(facts_table(_basis(plan)), (0, 0, 0, 1)))

@@ -17,6 +17,7 @@ __all__ = ["train_command"]
 @click.option(
     "--params", "parameters", type=float, help="Parameters, on the compute-optimal data or --tokens."
 )
+@click.option("--like-params", "like_parameters", type=float, help="As good as a compute-optimal model of this size.")  # fmt: skip
 @click.option("--tokens", type=float, help="Tokens to train on, with --params.")
 @click.option("--inference-tokens", type=float, help="Tokens read and written in the model's life.")
 @click.option("--unique-tokens", type=float, help="Tokens there are; beyond them data repeat.")
@@ -57,6 +58,7 @@ def train_command(n_experts: int | None, *, as_json: bool, plot: str | None, **g
     Example:
       understudy plan train --flop 1e21 --device h100-sxm
       understudy plan train --usd 1000
+      understudy plan train --like-params 7e9 --inference-tokens 1e11 --constants sardana2024
       understudy plan train --hours 24 --devices 8 --inference-tokens 1e12
       understudy plan train --flop 1e20 --runs examples/plan/runs.csv
     """
@@ -70,9 +72,21 @@ def train_command(n_experts: int | None, *, as_json: bool, plot: str | None, **g
     from understudy.planning.train_chart import runs_chart, train_chart
     from understudy.planning.train_runs import choose_law
 
-    keys = ("flops", "usd", "hours", "loss", "parameters", "tokens", "inference_tokens", "unique_tokens")
+    keys = (
+        "flops",
+        "usd",
+        "hours",
+        "loss",
+        "parameters",
+        "like_parameters",
+        "tokens",
+        "inference_tokens",
+        "unique_tokens",
+    )
     aim = Aim(**{key: given[key] for key in keys})
-    accelerator, sources = accelerator_of(given["device"], usd_per_hour=given["usd_per_hour"])
+    accelerator, sources = accelerator_of(
+        given["device"], usd_per_hour=given["usd_per_hour"], n_devices=given["devices"]
+    )
     means = Means(
         accelerator=accelerator,
         devices=given["devices"],

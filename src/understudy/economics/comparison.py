@@ -190,7 +190,9 @@ def _time_curve(option: CostOption, volumes: FloatArray) -> Curve:
         rate = math.log(2) / option.halving_months
         falls = (np.exp(-rate * months) - np.exp(-rate * (months + 1))) / rate
     units = np.array([option.units(float(volume)) for volume in volumes])
-    during = volumes * option.usd_per_call * falls + option.usd_per_month + units * option.usd_per_unit_month
+    steady = option.steady_usd_per_call
+    per_call = steady + (option.usd_per_call - steady) * falls
+    during = volumes * per_call + option.usd_per_month + units * option.usd_per_unit_month
     bought = np.array(_bought(units, option.life_months)) * option.usd_per_unit
     before = np.concatenate([[0.0], np.cumsum(during)[:-1]]) + np.cumsum(bought)
     start = option.once_usd + before

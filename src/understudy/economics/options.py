@@ -77,7 +77,9 @@ class CostOption:
     calls_per_unit_month
         What one unit can answer in a month; ``None``: one unit answers any volume.
     halving_months
-        Time in which `usd_per_call` halves; ``None``: it stays.
+        Time in which `usd_per_call` above `steady_usd_per_call` halves; ``None``: it stays.
+    steady_usd_per_call
+        The part of `usd_per_call` that does not fall, as one's own machine time.
     notes
         Where the numbers come from and why one is unknown, by attribute name.
     """
@@ -91,10 +93,17 @@ class CostOption:
     life_months: float | None = None
     calls_per_unit_month: float | None = None
     halving_months: float | None = None
+    steady_usd_per_call: float = 0.0
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _positive(**{name: getattr(self, name) for name in _MONEY})
+        _positive(steady_usd_per_call=self.steady_usd_per_call)
+        if self.usd_per_call is not None and self.steady_usd_per_call > self.usd_per_call:
+            raise ConfigError(
+                "steady_usd_per_call must be at most usd_per_call",
+                given=f"{self.name}: {self.steady_usd_per_call!r}",
+            )
         for name in ("life_months", "calls_per_unit_month", "halving_months"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -301,6 +310,7 @@ def own_option(
             None if calls_per_hour is None else calls_per_hour * HOURS_PER_MONTH / peak_factor
         ),
         halving_months=halving_months,
+        steady_usd_per_call=0.0 if per_call is None else usd_per_call,
         notes=notes,
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from understudy.economics.hardware.catalogue import cloud_prices_of, find_device
+from understudy.economics.hardware.catalogue import find_device, rent_offer
 from understudy.economics.training_cost import Accelerator
 from understudy.errors import ConfigError
 
 __all__ = ["accelerator_of"]
 
 
-def accelerator_of(device: str, *, usd_per_hour: float | None = None) -> tuple[Accelerator, dict[str, str]]:
+def accelerator_of(
+    device: str, *, usd_per_hour: float | None = None, n_devices: int | None = None
+) -> tuple[Accelerator, dict[str, str]]:
     """The accelerator, and where its figures come from.
 
     Parameters
@@ -18,6 +20,8 @@ def accelerator_of(device: str, *, usd_per_hour: float | None = None) -> tuple[A
         An id of the catalogue.
     usd_per_hour
         Rent of one device, instead of the cheapest offer of the catalogue.
+    n_devices
+        How many are rented together, which decides the cheapest offer; ``None``: one.
 
     Raises
     ------
@@ -32,11 +36,10 @@ def accelerator_of(device: str, *, usd_per_hour: float | None = None) -> tuple[A
         "device": f"{known.name}, {rate[0] / 1e12:g} TFLOP/s in {rate[1]}: {known.source}, {known.as_of}"
     }
     if usd_per_hour is None:
-        offers = cloud_prices_of(known.id)
-        if offers:
-            best = offers[0]
+        best = rent_offer(known.id, n_devices or 1)
+        if best is not None:
             usd_per_hour = best.usd_per_device_hour
-            sources["rent"] = f"${usd_per_hour:.4g} an hour, {best.provider} {best.id}, {best.as_of}"
+            sources["rent"] = f"${usd_per_hour:.4g} an hour, {best.words}"
     else:
         sources["rent"] = f"${usd_per_hour:.4g} an hour, given"
     accelerator = Accelerator(

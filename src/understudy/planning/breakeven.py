@@ -6,7 +6,7 @@ Joins what an artefact and a ledger tell with options given by hand. It compares
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from understudy.certify.bounds import Interval
@@ -17,10 +17,12 @@ from understudy.economics.prices import TeacherPrice
 from understudy.errors import ConfigError
 from understudy.planning.evidence import FIGURES, Evidence
 from understudy.planning.money import ExchangeRate, exchange_rate, with_yuan
+from understudy.planning.payback import Payback, duration_words, payback_of
 
 __all__ = ["BreakEvenPlan", "Horizon", "plan_breakeven"]
 
 
+_TEACHER, _STUDENT = "teacher", "student + teacher"
 _MARGIN = 10.0
 """How many times the last pairwise crossing the volume axis reaches."""
 
@@ -43,6 +45,21 @@ class Horizon:
     growth_per_month: float = 0.0
     teacher_halving_months: float | None = None
 
+    @property
+    def is_even(self) -> bool:
+        """Whether every month has the same calls at the same prices, so that months are calls divided."""
+        return self.growth_per_month == 0 and self.teacher_halving_months is None
+
+    @property
+    def words(self) -> str:
+        """What changes over time."""
+        parts = []
+        if self.growth_per_month:
+            parts.append(f"calls growing by {100 * self.growth_per_month:.3g} % a month")
+        if self.teacher_halving_months is not None:
+            parts.append(f"the teacher's price halving every {self.teacher_halving_months:g} months")
+        return " and ".join(parts)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BreakEvenPlan:
@@ -57,6 +74,10 @@ class BreakEvenPlan:
     coverage_interval, volume_interval
         Of coverage, from its counts, and of the break-even volume that follows; an upper end of ``None``
         is "never at the lower end of coverage". ``None`` as a whole where there are no counts.
+    payback, payback_interval
+        Months until the student has paid back with the growth and the falling price of `horizon`, at the coverage
+        and at the ends of its interval (the upper end of coverage first); ``None`` where the calls a month or a cost
+        are unknown.
     confidence
         Of both intervals.
     options
@@ -79,6 +100,8 @@ class BreakEvenPlan:
     over_time: Comparison | None
     horizon: Horizon
     exchange: ExchangeRate
+    payback: Payback | None = None
+    payback_interval: tuple[Payback | None, Payback | None] | None = None
 
     @property
     def interval_reason(self) -> str | None:
@@ -104,17 +127,40 @@ class BreakEvenPlan:
         known = self.student.volume
         if known is None:
             return f"The student against the teacher: {self.student.reason}."
-        words = f"The student pays back after {known:,} call{'s' if known > 1 else ''}"
+        is_even = self.horizon.is_even or self.payback is None
+        head = "The student pays back" if is_even else "At today's prices the student pays back"
+        words = f"{head} after {known:,} call{'s' if known > 1 else ''}"
         if self.volume_interval is not None:
             low, high = self.volume_interval
             upper = "never" if high is None else f"{high:,}"
             if (low, high) != (known, known):
                 words += f" ({100 * self.confidence:.0f} % interval: {low:,} to {upper})"
-        if self.evidence.calls_per_month:
-            months = known / self.evidence.calls_per_month
-            words += f", {months:.1f} months" if months >= 1 else f", {months * 365 / 12:.1f} days"
-            words += f" at {self.evidence.calls_per_month:,.0f} calls a month"
+        monthly = self.evidence.calls_per_month
+        if monthly and is_even:
+            words += f", {duration_words(known / monthly)} at {monthly:,.0f} calls a month"
+        elif monthly:
+            words += f"; from {monthly:,.0f} calls a month, {self.horizon.words}: {self._payback_words()}"
         return words + "."
+
+    def _payback_words(self) -> str:
+        """Months until it has paid back, with the interval that coverage gives them."""
+        assert self.payback is not None, "called where it is known"
+        never = f"not within {self.horizon.months} months"
+
+        def told(one: Payback | None) -> str:
+            if one is None or one.months is None:
+                return never
+            return duration_words(one.months) if one.months > 0 else "at once"
+
+        words = told(self.payback)
+        words = f"after {words}" if self.payback.months else words
+        if self.payback_interval is not None:
+            low, high = (told(one) for one in self.payback_interval)
+            if low != high:
+                words += f" ({100 * self.confidence:.0f} % interval: {low} to {high})"
+        if self.payback.until is not None:
+            words += f", and the teacher is cheaper again from month {self.payback.until:.1f} on"
+        return words
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; money in dollars and in yuan."""
@@ -126,6 +172,10 @@ class BreakEvenPlan:
             "coverage_interval": self.coverage_interval,
             "volume_interval": self.volume_interval,
             "interval_reason": self.interval_reason,
+            "payback": None if self.payback is None else self.payback.to_dict(),
+            "payback_interval": None
+            if self.payback_interval is None
+            else [None if one is None else one.to_dict() for one in self.payback_interval],
             "confidence": self.confidence,
             "options": [option.to_dict() for option in self.options],
             "over_volume": self.over_volume.to_dict(),
@@ -199,6 +249,10 @@ def plan_breakeven(
         over_time,
         horizon,
         exchange_rate(cny_per_usd),
+        _payback(evidence, evidence.coverage, horizon),
+        None
+        if interval is None
+        else (_payback(evidence, interval[1], horizon), _payback(evidence, interval[0], horizon)),
     )
 
 
@@ -211,6 +265,20 @@ def _student(evidence: Evidence, coverage: float | None) -> BreakEven:
     )
 
 
+def _payback(evidence: Evidence, coverage: float | None, horizon: Horizon) -> Payback | None:
+    """Months until the student has paid back at some coverage; ``None`` where something is unknown."""
+    if evidence.calls_per_month is None or coverage is None:
+        return None
+    pair = _first_two(replace(evidence, coverage=coverage), horizon)
+    found = compare_over_time(
+        pair,
+        calls_per_month=evidence.calls_per_month,
+        months=horizon.months,
+        growth_per_month=horizon.growth_per_month,
+    )
+    return payback_of(found, _TEACHER, _STUDENT)
+
+
 def _first_two(evidence: Evidence, horizon: Horizon) -> tuple[CostOption, ...]:
     """The teacher and the student, unless nothing at all is known of them."""
     if all(getattr(evidence, name) is None for name in FIGURES[:4]):
@@ -218,7 +286,7 @@ def _first_two(evidence: Evidence, horizon: Horizon) -> tuple[CostOption, ...]:
     teacher_usd = evidence.teacher_usd_per_call
     price = None if teacher_usd is None else TeacherPrice(teacher_usd)
     teacher = api_option(
-        "teacher",
+        _TEACHER,
         price,
         halving_months=horizon.teacher_halving_months,
         reason=evidence.sources.get("teacher_usd_per_call", "not given"),
@@ -227,7 +295,7 @@ def _first_two(evidence: Evidence, horizon: Horizon) -> tuple[CostOption, ...]:
         return (teacher,)
     student_usd = evidence.student_usd_per_call
     student = own_option(
-        "student + teacher",
+        _STUDENT,
         build_usd=evidence.build_usd,
         usd_per_hour=0.0,
         coverage=evidence.coverage if student_usd is not None else None,

@@ -22,6 +22,7 @@ from understudy.economics.transformer.catalogue import KnownModel, known_models
 from understudy.economics.transformer.parameters import count_parameters
 from understudy.economics.transformer.precision import Precision, parse_precision
 from understudy.errors import ConfigError
+from understudy.planning.context import context_warning
 from understudy.planning.model_choice import ChosenModel
 from understudy.planning.money import ExchangeRate, exchange_rate
 
@@ -122,6 +123,9 @@ class DeviceFit:
         Of a whole call.
     answers_per_charge
         By the rated energy of the battery.
+    is_energy_of_writing
+        Whether the time to read the prompt is unknown, so that `answer_joules` is that of the written tokens alone
+        (a lower bound) and `answers_per_charge` an upper bound.
     life_usd, life_cny
         Tokens over the device's life, per unit of either money.
     reason
@@ -138,6 +142,7 @@ class DeviceFit:
     life_usd: DeviceLife | None
     life_cny: DeviceLife | None
     reason: str | None
+    is_energy_of_writing: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -162,6 +167,7 @@ class DevicePlan:
     fits: tuple[DeviceFit, ...]
     exchange: ExchangeRate
     money: Money
+    context_warning: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -177,6 +183,7 @@ class DevicePlan:
             "formats": [fit.to_dict() for fit in self.fits],
             "exchange": asdict(self.exchange),
             "money": asdict(self.money),
+            "context_warning": self.context_warning,
         }
 
 
@@ -195,6 +202,7 @@ def plan_device(request: DeviceRequest) -> DevicePlan:
         raise ConfigError("--watts must be 0 or more", given=repr(request.watts))
     if request.tokens_per_second is not None and not 0 < request.tokens_per_second < math.inf:
         raise ConfigError("--tokens-per-second must be above 0", given=repr(request.tokens_per_second))
+    warning = context_warning(request.model.shape, request.n_input, request.n_output)
     usable = usable_bytes(request.device, share=request.usable_share)
     known = USABLE_SHARE.get(request.device.kind, USABLE_SHARE["custom"])
     share, source = (request.usable_share, "given") if request.usable_share is not None else known
@@ -214,6 +222,7 @@ def plan_device(request: DeviceRequest) -> DevicePlan:
         fits,
         exchange,
         request.money,
+        warning,
     )
 
 
@@ -249,11 +258,31 @@ def _fit(
     elif seconds is None and request.tokens_per_second is None:
         reason = "the time to read the prompt is unknown: the device's arithmetic is"
     watts = request.device.tdp_watts if request.watts is None else request.watts
-    joules = None if seconds is None or watts is None else energy_joules(seconds, watts, batch=1)
+    # Reading a prompt takes a pass over all weights at least, as writing a token does: so this is a lower bound.
+    # at the typical speed.
+    writing = None if speed is None else speed.map(lambda rate: request.n_output / rate)
+    busy = seconds if seconds is not None else writing
+    joules = None if busy is None or watts is None else energy_joules(busy, watts, batch=1)
     battery = request.device.battery_joules
     charges = None if joules is None or battery is None else joules.map(lambda one: battery / one)
+    is_energy_of_writing = seconds is None and joules is not None
+    if is_energy_of_writing:
+        words = "energy and calls per charge are those of the written tokens alone"
+        reason = words if reason is None else f"{reason}; {words}"
     life_usd, life_cny = _lives(request, speed, watts, exchange)
-    return DeviceFit(weights, memory, time, speed, seconds, joules, charges, life_usd, life_cny, reason)
+    return DeviceFit(
+        weights,
+        memory,
+        time,
+        speed,
+        seconds,
+        joules,
+        charges,
+        life_usd,
+        life_cny,
+        reason,
+        is_energy_of_writing,
+    )
 
 
 def _lives(
@@ -288,6 +317,8 @@ def largest_models(
 ) -> list[tuple[KnownModel, MemoryNeed]]:
     """Models of the catalogue that fit a device at a number format, largest first.
 
+    Models with fewer learnt positions than `context` are left out.
+
     Raises
     ------
     ConfigError
@@ -300,7 +331,7 @@ def largest_models(
     needs = [
         (model, memory_need(model.shape, formats, usable, batch=1, context=context))
         for model in known_models().values()
-        if model.licence != "closed"
+        if model.licence != "closed" and not 0 < model.shape.n_positions < context
     ]
     fitting = [(model, need) for model, need in needs if need.has_room]
     return sorted(fitting, key=lambda one: -count_parameters(one[0].shape).total)

@@ -14,9 +14,10 @@ from understudy.drawing.svg import compact
 from understudy.drawing.xy import Axis, Chart, Mark, Series
 from understudy.economics.fleet import Demand, Fleet, Promise, Running, Unit, size_fleet
 from understudy.economics.hardware.catalogue import (
-    cloud_prices_of,
+    find_cloud_price,
     find_device,
     find_electricity,
+    rent_offer,
 )
 from understudy.planning.money import ExchangeRate, exchange_rate, with_yuan
 
@@ -59,6 +60,21 @@ class FleetPlan:
         return None if self.service_ends is not None else "load and service time are taken as given"
 
     @property
+    def instance_warning(self) -> str | None:
+        """What whole instances cost, where the price is a part of one and the fleet does not fill them."""
+        if "instance" not in self.sources or self.fleet.usd_per_month is None:
+            return None
+        offer = find_cloud_price(self.sources["instance"])
+        whole = offer.whole(self.fleet.devices)
+        if whole == self.fleet.devices:
+            return None
+        month = self.fleet.usd_per_month * whole / self.fleet.devices
+        return (
+            f"{offer.id} is rented whole, {offer.n_devices} devices at a time: {whole:,} devices for "
+            f"{self.exchange.both(month)} a month"
+        )
+
+    @property
     def sentence(self) -> str:
         """The answer in a line."""
         found = self.fleet
@@ -81,6 +97,7 @@ class FleetPlan:
             **self.fleet.to_dict(),
             "exchange": asdict(self.exchange),
             "sources": dict(self.sources),
+            "instance_warning": self.instance_warning,
             "service_ends": None
             if self.service_ends is None
             else [
@@ -141,10 +158,12 @@ def running_of(
             device_usd = known.price_usd
             sources["price"] = f"{known.price_note}, {known.price_date}"
     elif usd_per_hour is None:
-        offers = cloud_prices_of(device)
-        if offers:
-            usd_per_hour = offers[0].usd_per_device_hour
-            sources["rent"] = f"{offers[0].provider} {offers[0].id}, {offers[0].as_of}"
+        offer = rent_offer(device)
+        if offer is not None:
+            usd_per_hour = offer.usd_per_device_hour
+            sources["rent"] = f"${usd_per_hour:.4g} an hour, {offer.words}"
+            if offer.n_devices > 1:
+                sources["instance"] = offer.id
     name = device if known is None else known.name
     running = Running(
         usd_per_hour=None if is_owned else usd_per_hour,

@@ -144,6 +144,8 @@ def serve_section(plan: ServePlan, request: ServeRequest) -> Section:
                 "More calls at once: dearer in time, cheaper in money. Bands: what the machine may reach.",
             )
         )
+    if plan.context_warning is not None:
+        parts.append(note(plan.context_warning))
     source = paragraph(f"Rent: {plan.price_source}. Speed: {plan.rates.source}.", cls="quiet")
     return Section("serve", "Serving", "One machine", join([*parts, source]))
 
@@ -194,6 +196,8 @@ def fleet_section(plan: FleetPlan) -> Section:
         tag("div", *tiles, cls="tiles small"),
         picture(fleet_chart(plan), caption),
     ]
+    if plan.instance_warning is not None:
+        parts.append(note(plan.instance_warning))
     sources = {**plan.sources, "¥": plan.exchange.words}
     parts.append(
         paragraph("; ".join(f"{name}: {words}" for name, words in sources.items()) + ".", cls="quiet")

@@ -41,7 +41,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "electricity": _TEXT, "usd_per_kwh": _NUMBER,
     },
     "train": {
-        "flop": _NUMBER, "usd": _NUMBER, "hours": _NUMBER, "loss": _NUMBER, "params": _NUMBER, "tokens": _NUMBER,
+        "flop": _NUMBER, "usd": _NUMBER, "hours": _NUMBER, "loss": _NUMBER, "params": _NUMBER,
+        "like_params": _NUMBER, "tokens": _NUMBER,
         "inference_tokens": _NUMBER, "unique_tokens": _NUMBER, "experts": _WHOLE, "device": _TEXT, "devices": _WHOLE,
         "usd_per_hour": _NUMBER, "mfu": _NUMBER, "pue": _NUMBER, "constants": _TEXT,
         "runs": _TEXT, "outliers": _TEXT,

@@ -235,13 +235,17 @@ def _train(scenario: Scenario) -> TrainPlan | None:
     given = scenario.get("train")
     if given is None:
         return None
-    names = {"flop": "flops", "params": "parameters"}
-    keys = ("flop", "usd", "hours", "loss", "params", "tokens", "unique_tokens")
+    names = {"flop": "flops", "params": "parameters", "like_params": "like_parameters"}
+    keys = ("flop", "usd", "hours", "loss", "params", "like_params", "tokens", "unique_tokens")
     aim = Aim(
         **{names.get(key, key): float(given[key]) for key in keys if key in given},
         inference_tokens=given.get("inference_tokens", scenario.load.tokens),
     )
-    accelerator, _ = accelerator_of(given.get("device", "h100-sxm"), usd_per_hour=given.get("usd_per_hour"))
+    accelerator, _ = accelerator_of(
+        given.get("device", "h100-sxm"),
+        usd_per_hour=given.get("usd_per_hour"),
+        n_devices=given.get("devices"),
+    )
     means = Means(
         accelerator=accelerator,
         **{key: given[key] for key in ("devices", "mfu", "pue") if key in given},

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from understudy.economics.hardware.catalogue import cloud_prices_of
+from understudy.economics.hardware.catalogue import rent_offer
 from understudy.economics.hardware.device import Device
 from understudy.economics.inference.answer import AnswerTime, answer_time, cost_usd, energy_joules
 from understudy.economics.inference.calibration import Calibration
@@ -21,6 +21,7 @@ from understudy.economics.transformer.memory import weight_bytes
 from understudy.economics.transformer.precision import Precision, parse_precision
 from understudy.economics.transformer.shape import ModelShape
 from understudy.errors import ConfigError
+from understudy.planning.context import context_warning
 from understudy.planning.model_choice import ChosenModel
 from understudy.planning.money import ExchangeRate, exchange_rate
 
@@ -114,6 +115,8 @@ class ServePlan:
         Yuan per dollar.
     remedies
         What would fit, where it does not.
+    context_warning
+        Where a call is longer than the model's context; ``None`` where it is not, or the limit is unknown.
     """
 
     model: ChosenModel
@@ -134,6 +137,7 @@ class ServePlan:
     call_joules: Span | None
     exchange: ExchangeRate
     remedies: tuple[str, ...]
+    context_warning: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; money in dollars and in yuan."""
@@ -159,6 +163,7 @@ class ServePlan:
             "call_joules": _plain(self.call_joules),
             "exchange": asdict(self.exchange),
             "remedies": list(self.remedies),
+            "context_warning": self.context_warning,
         }
 
 
@@ -180,12 +185,14 @@ def plan_serve(request: ServeRequest) -> ServePlan:
     Raises
     ------
     ConfigError
-        If a number format is not known, or the device's bandwidth is unknown and nothing measured is given.
+        If a number format is not known, the device's bandwidth is unknown and nothing measured is given, or a call
+        is longer than the model's learnt positions.
     """
     shape = request.model.shape
     weights, cache = parse_precision(request.weights), parse_precision(request.cache)
     formats = Formats(weights, cache)
     context = request.n_input + request.n_output
+    warning = context_warning(shape, request.n_input, request.n_output)
     usable = usable_bytes(request.device, share=request.usable_share, n_devices=request.n_devices)
     largest = None if usable is None else most_sequences(shape, formats, usable, context=context)
     batch = request.batch if request.batch is not None else max(1, largest or 1)
@@ -220,18 +227,17 @@ def plan_serve(request: ServeRequest) -> ServePlan:
         joules,
         exchange_rate(request.cny_per_usd),
         remedies,
+        warning,
     )
 
 
 def _price(request: ServeRequest) -> tuple[float | None, str]:
     if request.usd_per_hour is not None:
         return request.usd_per_hour, "given"
-    known = cloud_prices_of(request.device.id)
-    if not known:
+    cheapest = rent_offer(request.device.id, request.n_devices)
+    if cheapest is None:
         return None, f"no hourly price of {request.device.id} is in the catalogue: give --usd-per-hour"
-    cheapest = known[0]
-    words = f"{cheapest.provider} {cheapest.id}, {cheapest.source}, {cheapest.as_of}"
-    return cheapest.usd_per_device_hour * request.n_devices, words
+    return cheapest.usd_per_device_hour * request.n_devices, cheapest.words
 
 
 def _remedies(shape: ModelShape, request: ServeRequest, usable: float | None) -> tuple[str, ...]:

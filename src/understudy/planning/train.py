@@ -12,8 +12,8 @@ import re
 from dataclasses import replace
 
 from understudy.economics.scaling.constants import constants, constants_names, outside_range, scaling_law
-from understudy.economics.scaling.data_constrained import with_published_decays
-from understudy.economics.scaling.inference_aware import inference_optimum
+from understudy.economics.scaling.data_constrained import data_constrained_law, with_published_decays
+from understudy.economics.scaling.inference_aware import fixed_training_optimum, inference_optimum
 from understudy.economics.scaling.law import Allocation, ScalingLaw
 from understudy.economics.scaling.optimum import PlanLaw, published_law
 from understudy.economics.training_cost import flops_within, shape_training_flops, training_cost
@@ -26,6 +26,7 @@ from understudy.planning.train_aim import Aim, Means
 from understudy.planning.train_interval import with_estimates
 from understudy.planning.train_mixture import plan_mixture
 from understudy.planning.train_plan import Kind, SensitivityRow, TrainPlan, Variant
+from understudy.units import format_usd
 
 __all__ = ["plan_training"]
 
@@ -90,7 +91,7 @@ def plan_training(
         fewest_devices=fewest,
         mixture=None
         if n_experts is None
-        else plan_mixture(best.training_flops, n_experts, means.accelerator),
+        else plan_mixture(best.training_flops, n_experts, means.accelerator, unique_tokens=aim.unique_tokens),
         sensitivity=_sensitivity(aim, means, law),
         exchange=exchange,
     )
@@ -110,6 +111,8 @@ def _first(aim: Aim, means: Means, law: ScalingLaw) -> tuple[Kind, Allocation]:
     budget = _budget(aim, means)
     if budget is not None:
         return "compute-optimal", law.compute_optimal(budget)
+    if aim.like_parameters is not None:
+        return "compute-optimal", law.allocation(aim.like_parameters, law.optimal_tokens(aim.like_parameters))
     if aim.parameters is not None:
         if aim.tokens is not None:
             return "as given", law.allocation(aim.parameters, aim.tokens)
@@ -128,19 +131,36 @@ def _variants(aim: Aim, means: Means, law: ScalingLaw) -> tuple[Variant, ...]:
     kind, first = _first(aim, means, law)
     found = [_variant(kind, first, aim)]
     if aim.inference_tokens is not None:
-        best = inference_optimum(law, first.loss, aim.inference_tokens)
-        allocation = law.allocation(best.parameters, best.tokens)
-        found.append(_variant("inference-aware", allocation, aim))
-        if best.training_flops > 1.001 * first.training_flops:
-            words = (
-                f"it trains for {best.training_flops / first.training_flops:.3g} times the FLOP of the first plan, to "
-                f"save {100 * best.saved_share:.0f} % of training and answering together"
-            )
-            found[-1] = replace(found[-1], warnings=(words,))
+        found += _answering(aim, means, law, first)
     chosen = found[-1]
     if aim.unique_tokens is not None and chosen.tokens > aim.unique_tokens:
         found.append(_constrained(aim, chosen, law))
     return tuple(found)
+
+
+def _answering(aim: Aim, means: Means, law: ScalingLaw, first: Allocation) -> list[Variant]:
+    """Smaller models trained for longer: at the first plan's loss, or inside the budget where there is one."""
+    assert aim.inference_tokens is not None, "called where the volume is known"
+    best = inference_optimum(law, first.loss, aim.inference_tokens)
+    same = _variant("inference-aware", law.allocation(best.parameters, best.tokens), aim)
+    more = best.training_flops / first.training_flops
+    saved = f"{100 * best.saved_share:.0f} % of training and answering together"
+    if more <= 1.001:
+        return [same]
+    if _budget(aim, means) is None:
+        words = f"it trains for {more:.3g} times the FLOP of the first plan, to save {saved}"
+        return [replace(same, warnings=(words,))]
+    inside = fixed_training_optimum(law, first.training_flops, aim.inference_tokens)
+    usd = training_cost(best.training_flops, means.accelerator, mfu=means.mfu).usd
+    price = "" if usd is None else f" ({format_usd(usd)})"
+    words = (
+        f"inside the budget, smaller models lose {inside.loss - first.loss:.3f} against the first plan; its loss would "
+        f"take {more:.3g} times the budget{price} and save {saved}"
+    )
+    return [
+        replace(same, kind="same loss, dearer"),
+        replace(_variant("inference-aware", inside, aim), warnings=(words,)),
+    ]
 
 
 def _variant(kind: Kind, one: Allocation, aim: Aim) -> Variant:
@@ -155,10 +175,17 @@ def _life_flops(training_flops: float, parameters: float, aim: Aim) -> float | N
 
 
 def _constrained(aim: Aim, before: Variant, law: ScalingLaw) -> Variant:
-    """The same training FLOP on a limited corpus."""
+    """The same training FLOP on a limited corpus, with answering in mind where its volume is given."""
     assert aim.unique_tokens is not None, "called where the corpus is limited"
-    best = with_published_decays(law).optimum(before.training_flops, aim.unique_tokens)
+    best = with_published_decays(law).optimum(
+        before.training_flops, aim.unique_tokens, aim.inference_tokens or 0.0
+    )
     warnings = list(best.warnings)
+    if law != data_constrained_law().one_pass:
+        warnings.append(
+            "what repeated tokens are worth is Muennighoff et al.'s, fitted with their own constants and not with "
+            "these; --constants muennighoff2023 takes both from one fit"
+        )
     if best.loss > before.loss:
         warnings.append(
             f"with {aim.unique_tokens:.3g} tokens this compute reaches {best.loss:.3f}, not {before.loss:.3f}"
@@ -177,14 +204,12 @@ def _inside(one: Variant, law: PlanLaw) -> Variant:
 
 
 def _sensitivity(aim: Aim, means: Means, law: PlanLaw) -> tuple[SensitivityRow, ...]:
-    """The first step of the plan, and answering where it is given, under every additive set of constants."""
-    # A corpus limit is left out: it has one set of constants of its own.
-    plain = replace(aim, unique_tokens=None)
-    rows = [] if law.name != "fit" else [_sensitivity_row(plain, means, "fit", law.law, "your runs", None)]
+    """The same aim under every additive set of constants; with a limited corpus all take the published decays."""
+    rows = [] if law.name != "fit" else [_sensitivity_row(aim, means, "fit", law.law, "your runs", None)]
     for name in (*constants_names("additive"), *constants_names("data-constrained")):
         row = constants(name)
         source = f"arXiv {number[1]}" if (number := _ARXIV.search(row.source)) else row.source
-        rows.append(_sensitivity_row(plain, means, name, scaling_law(name), source, row.year))
+        rows.append(_sensitivity_row(aim, means, name, scaling_law(name), source, row.year))
     return tuple(rows)
 
 

@@ -13,17 +13,20 @@ __all__ = ["Aim", "Means"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What is given: one of FLOP, money, hours, loss or parameters, and what the model is for.
+    """What is given: one of FLOP, money, hours, loss, parameters or a model to match, and what the model is for.
 
     Attributes
     ----------
     flops, usd, hours, loss, parameters
         Exactly one of them; `hours` with a number of devices, `parameters` with `tokens` or by themselves (then
         trained on the compute-optimal amount).
+    like_parameters
+        Another start: as good as a compute-optimal model of this size.
     tokens
         Tokens to train on, with `parameters`.
     inference_tokens
-        Tokens that the model will read and write in its life; makes smaller models pay.
+        Tokens that the model will read and write in its life; makes smaller models pay. FLOP, money and hours stay
+        a hard limit of training; a loss, a size and a model to match fix the loss instead.
     unique_tokens
         Tokens there are; beyond them data repeat.
     """
@@ -33,6 +36,7 @@ class Aim:
     hours: float | None = None
     loss: float | None = None
     parameters: float | None = None
+    like_parameters: float | None = None
     tokens: float | None = None
     inference_tokens: float | None = None
     unique_tokens: float | None = None
@@ -40,14 +44,14 @@ class Aim:
     def __post_init__(self) -> None:
         ways = [
             name
-            for name in ("flops", "usd", "hours", "loss", "parameters")
+            for name in ("flops", "usd", "hours", "loss", "parameters", "like_parameters")
             if getattr(self, name) is not None
         ]
         if len(ways) != 1:
             raise ConfigError(
-                "a plan starts from one of FLOP, money, hours, loss or parameters",
+                "a plan starts from one of FLOP, money, hours, loss, parameters or a model to match",
                 given=", ".join(ways) or "none",
-                todo="give --flop, --usd, --hours with --devices, --loss or --params",
+                todo="give --flop, --usd, --hours with --devices, --loss, --params or --like-params",
             )
         if self.tokens is not None and self.parameters is None:
             raise ConfigError("tokens to train on go with a number of parameters", todo="give --params")

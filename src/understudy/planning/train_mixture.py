@@ -65,8 +65,15 @@ class MixturePlan:
         return asdict(self)
 
 
-def plan_mixture(flops: float, n_experts: int, accelerator: Accelerator) -> MixturePlan:
+def plan_mixture(
+    flops: float, n_experts: int, accelerator: Accelerator, *, unique_tokens: float | None = None
+) -> MixturePlan:
     """The best mixture of `n_experts` for a training budget.
+
+    Parameters
+    ----------
+    unique_tokens
+        Tokens there are. The law knows fresh ones only, so a plan that needs more comes with a warning.
 
     Raises
     ------
@@ -80,6 +87,13 @@ def plan_mixture(flops: float, n_experts: int, accelerator: Accelerator) -> Mixt
     total = total_parameters(best.parameters, n_experts)
     memory = accelerator.memory_bytes
     training = _TRAINING_BYTES * total
+    warnings = constants(_CONSTANTS).range_warnings(best.parameters, best.tokens)
+    if unique_tokens is not None and max(best.tokens, plain.tokens) > unique_tokens:
+        words = (
+            f"it plans {best.tokens:.3g} fresh tokens ({plain.tokens:.3g} dense) where there are {unique_tokens:.3g}: "
+            "no law of repeated data for mixtures is in the catalogue, so its losses are out of reach"
+        )
+        warnings = (words, *warnings)
     return MixturePlan(
         n_experts,
         best.parameters,
@@ -94,5 +108,5 @@ def plan_mixture(flops: float, n_experts: int, accelerator: Accelerator) -> Mixt
         _SERVING_BYTES * plain.parameters,
         training,
         None if memory is None else training / memory,
-        constants(_CONSTANTS).range_warnings(best.parameters, best.tokens),
+        warnings,
     )

@@ -18,7 +18,7 @@ from understudy.planning.train_mixture import MixturePlan
 
 __all__ = ["Kind", "SensitivityRow", "TrainPlan", "Variant"]
 
-Kind = Literal["compute-optimal", "inference-aware", "data-constrained", "as given"]
+Kind = Literal["compute-optimal", "same loss, dearer", "inference-aware", "data-constrained", "as given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,10 @@ class Variant:
     Attributes
     ----------
     kind
-        ``compute-optimal``, ``inference-aware`` (least FLOP over training and answering at the same loss),
-        ``data-constrained`` (repeats a limited corpus) or ``as given``.
+        ``compute-optimal``, ``inference-aware`` (no model of its loss takes fewer FLOP over training and answering;
+        inside a budget where one is given, else at the first plan's loss), ``same loss, dearer`` (the first plan's
+        loss where that breaks the budget: never planned for), ``data-constrained`` (repeats a limited corpus) or
+        ``as given``.
     parameters, tokens, training_flops, loss
         What comes out.
     epochs

@@ -13,6 +13,7 @@ from understudy.economics.hardware.catalogue import (
     find_device,
     find_electricity,
     known_devices,
+    rent_offer,
 )
 from understudy.economics.hardware.device import device_from
 from understudy.errors import ConfigError
@@ -63,6 +64,25 @@ def test_every_instance_holds_a_known_device() -> None:
     # The instance of published figure 9.
     assert find_cloud_price("g4dn.xlarge").usd_per_hour == 0.526
     assert cloud_prices_of("raspberry-pi-5") == []
+
+
+def test_instances_are_rented_whole_and_the_cheapest_for_so_many_is_taken() -> None:
+    one, eight = rent_offer("h100-sxm"), rent_offer("h100-sxm", 8)
+    assert one is not None
+    assert eight is not None
+    assert (one.provider, one.usd_per_device_hour) == ("Lambda", 3.29)
+    assert eight.usd_per_device_hour == pytest.approx(2.99)
+    assert (eight.whole(1), eight.whole(8), eight.whole(9)) == (8, 8, 16)
+    assert "1/8 of an instance of 8" in find_cloud_price("p5.48xlarge").words
+    assert "of an instance" not in one.words
+    assert rent_offer("raspberry-pi-5") is None
+
+
+def test_a_price_is_that_of_the_card_inside() -> None:
+    assert find_device(find_cloud_price("p3.2xlarge").device).memory_bytes == 16e9
+    large = find_cloud_price("p3dn.24xlarge")
+    assert find_device(large.device).memory_bytes == 32e9
+    assert large.usd_per_device_hour == pytest.approx(3.9015)
 
 
 def test_electricity_comes_in_dollars() -> None:

@@ -8,6 +8,7 @@ import pytest
 from understudy.economics.scaling.constants import constants, constants_names, scaling_law
 from understudy.economics.scaling.data_constrained import data_constrained_law
 from understudy.economics.scaling.inference_aware import (
+    fixed_training_optimum,
     inference_optimum,
     inference_sensitivity,
     reference_loss,
@@ -169,6 +170,35 @@ def test_a_total_budget_is_spent_and_no_other_split_is_better(served):
         tokens = (1e23 / size - 2 * served) / 6
         if tokens > 0:
             assert law.loss(size, tokens) >= found.loss - 1e-12
+
+
+@pytest.mark.parametrize("served", [1e9, 1e12, 1e15])
+def test_a_fixed_training_budget_is_spent_where_no_model_of_that_loss_is_cheaper_in_life(served):
+    law = scaling_law()
+    found = fixed_training_optimum(law, 1e21, served)
+    assert found.training_flops == pytest.approx(1e21)
+    best = inference_optimum(law, found.loss, served)
+    assert best.parameters == pytest.approx(found.parameters, rel=1e-6)
+    assert best.training_flops == pytest.approx(1e21, rel=1e-6)
+    assert fixed_training_optimum(law, 1e21, 0) == law.compute_optimal(1e21)
+
+
+def test_a_corpus_that_suffices_gives_the_same_answer_as_none():
+    law = data_constrained_law()
+    free = fixed_training_optimum(law.one_pass, 1e21, 1e12)
+    found = law.optimum(1e21, 1e14, 1e12)
+    assert found.parameters == pytest.approx(free.parameters, rel=1e-6)
+    assert found.epochs == 1
+    short = law.optimum(1e21, 5e9, 1e12)
+    assert short.epochs > law.optimum(1e21, 5e9).epochs
+    for size in (0.8, 1.25):
+        # No size near it that reaches its loss costs less in life; smaller ones may need more than endless passes.
+        parameters = short.parameters * size
+        tries = (short.tokens * 1.002**step for step in range(-400, 4000))
+        needed = next((one for one in tries if law.loss(parameters, one, 5e9) <= short.loss), math.inf)
+        assert math.isfinite(needed) or size < 1
+        life = parameters * (6 * needed + 2 * 1e12)
+        assert life > short.parameters * (6 * short.tokens + 2 * 1e12)
 
 
 def test_budgets_and_losses_out_of_reach():

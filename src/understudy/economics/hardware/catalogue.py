@@ -6,6 +6,7 @@ not known is empty. Prices age; each carries its year, and every command takes y
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
@@ -26,6 +27,7 @@ __all__ = [
     "find_device",
     "find_electricity",
     "known_devices",
+    "rent_offer",
 ]
 
 _DEVICE_FILES = ("accelerators.csv", "processors.csv", "phones.csv")
@@ -60,6 +62,16 @@ class CloudPrice:
     def usd_per_device_hour(self) -> float:
         """Of one of its devices."""
         return self.usd_per_hour / self.n_devices
+
+    @property
+    def words(self) -> str:
+        """Whose offer it is, from where and of when, and which part of it one device is."""
+        part = "" if self.n_devices == 1 else f", 1/{self.n_devices} of an instance of {self.n_devices}"
+        return f"{self.provider} {self.id}{part}, {self.source}, {self.as_of}"
+
+    def whole(self, n_devices: int) -> int:
+        """Devices that have to be rented to have `n_devices`: instances are not rented in parts."""
+        return math.ceil(n_devices / self.n_devices) * self.n_devices
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -161,6 +173,15 @@ def cloud_prices_of(device: str) -> list[CloudPrice]:
     """Instances that hold a device, cheapest per device first."""
     found = [one for one in cloud_prices().values() if one.device == device]
     return sorted(found, key=lambda one: one.usd_per_device_hour)
+
+
+def rent_offer(device: str, n_devices: int = 1) -> CloudPrice | None:
+    """The offer that rents `n_devices` of a device for least, in whole instances; ``None`` where there is none."""
+    return min(
+        cloud_prices_of(device),
+        key=lambda one: one.usd_per_device_hour * one.whole(n_devices),
+        default=None,
+    )
 
 
 def find_cloud_price(name: str) -> CloudPrice:

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.economics.scaling.constants import constants, scaling_law
-from understudy.economics.scaling.flop import TRAINING_FLOP, check_positive
+from understudy.economics.scaling.flop import INFERENCE_FLOP, TRAINING_FLOP, check_positive
 from understudy.economics.scaling.law import Allocation, ScalingLaw
+from understudy.economics.scaling.root import rising_root
 
 __all__ = ["DataConstrainedLaw", "RepeatedOptimum", "data_constrained_law", "with_published_decays"]
 
@@ -27,6 +28,10 @@ FloatArray = npt.NDArray[np.float64]
 _N_GRID = 801
 _N_ZOOMS = 5
 """Each narrows log N to two steps of the grid, by 400: the last one is finer than a loss can tell sizes apart."""
+_DIFFERENCE = 1e-4
+"""Step in log N and log D of a central difference."""
+_N_HALVINGS = 40
+"""Of four decades of size: finer than the difference can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +116,13 @@ class DataConstrainedLaw:
         size = self.effective_parameters(parameters, unique)
         return float(self.one_pass.loss(size, self.effective_tokens(tokens, unique)))
 
-    def optimum(self, flops: float, unique_tokens: float) -> RepeatedOptimum:
+    def optimum(self, flops: float, unique_tokens: float, inference_tokens: float = 0.0) -> RepeatedOptimum:
         """Size and passes of least loss for `flops` of training on a corpus of `unique_tokens`.
 
         There is no closed form: a grid over log N around the one-pass optimum, then finer ones around its best.
+        With `inference_tokens` a smaller model for the same training: the one that no other of its loss beats over
+        training and answering together (see
+        :func:`~understudy.economics.scaling.inference_aware.fixed_training_optimum`).
 
         Raises
         ------
@@ -122,17 +130,43 @@ class DataConstrainedLaw:
             If a number is not finite and above 0.
         """
         check_positive("unique_tokens", unique_tokens)
+        check_positive("inference_tokens", inference_tokens, is_zero_allowed=True)
+        best, unlimited = self._trained(flops, unique_tokens)
+        if inference_tokens:
+            best = self._answering(best, flops, unique_tokens, inference_tokens)
+        return self._optimum(best, flops, unique_tokens, unlimited)
+
+    def _trained(self, flops: float, unique_tokens: float) -> tuple[float, Allocation]:
+        """Log of the size of least loss, and the optimum without a limit."""
         unlimited = self.one_pass.compute_optimal(flops)
         if unlimited.tokens <= unique_tokens:
-            return self._optimum(math.log(unlimited.parameters), flops, unique_tokens, unlimited)
-
+            return math.log(unlimited.parameters), unlimited
         best = math.log(unlimited.parameters)
         half = math.log(1e4)
         for _ in range(_N_ZOOMS):
             grid = np.linspace(best - half, best + half, _N_GRID)
             best = float(grid[np.argmin(self._losses(np.exp(grid), flops, unique_tokens))])
             half *= 2 / (_N_GRID - 1)
-        return self._optimum(best, flops, unique_tokens, unlimited)
+        return best, unlimited
+
+    def _answering(
+        self, log_size: float, flops: float, unique_tokens: float, inference_tokens: float
+    ) -> float:
+        """Log of the size at which a FLOP of life on size and one on data lower the loss alike."""
+        step = math.exp(_DIFFERENCE)
+
+        def slope(at: float) -> float:
+            size = math.exp(at)
+            tokens = flops / (TRAINING_FLOP * size)
+            by_size = self.loss(size * step, tokens, unique_tokens) - self.loss(
+                size / step, tokens, unique_tokens
+            )
+            by_tokens = self.loss(size, tokens * step, unique_tokens) - self.loss(
+                size, tokens / step, unique_tokens
+            )
+            return by_size - by_tokens * (1 + INFERENCE_FLOP / TRAINING_FLOP * inference_tokens / tokens)
+
+        return rising_root(slope, log_size - math.log(1e4), log_size, n_steps=_N_HALVINGS)
 
     def _losses(self, sizes: FloatArray, flops: float, unique_tokens: float) -> FloatArray:
         """:meth:`loss` of every size at the tokens that `flops` leave it."""

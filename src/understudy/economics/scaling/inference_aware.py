@@ -10,27 +10,27 @@ given; answering uses chips worse, so in money it is often more).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from understudy.economics.scaling.constants import constants_names, scaling_law
 from understudy.economics.scaling.flop import INFERENCE_FLOP, TRAINING_FLOP, check_positive
 from understudy.economics.scaling.law import Allocation, ScalingLaw
+from understudy.economics.scaling.root import rising_root
 from understudy.errors import ConfigError
 
 __all__ = [
     "InferenceOptimum",
     "SensitivityRow",
     "SizeSwap",
+    "fixed_training_optimum",
     "inference_optimum",
     "inference_sensitivity",
     "reference_loss",
     "size_swap",
     "total_budget_optimum",
 ]
-
-_N_BISECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,36 @@ def _cheapest_log_size(law: ScalingLaw, loss: float, inference_tokens: float, re
         return TRAINING_FLOP * tokens * change + INFERENCE_FLOP * inference_tokens
 
     # It rises from minus infinity at the smallest size that can reach the loss to 2 w at the reference.
-    return _root(slope, math.log(law.a / gap) / law.alpha, math.log(reference.parameters))
+    return rising_root(slope, math.log(law.a / gap) / law.alpha, math.log(reference.parameters))
+
+
+def fixed_training_optimum(law: ScalingLaw, training_flops: float, inference_tokens: float) -> Allocation:
+    """The model trained for `training_flops` that no other of its loss beats over training and answering together.
+
+    Where training has a hard budget, the least loss is the compute-optimal one, and a smaller model trades loss for
+    cheaper answers. Of these trades this is the one at which the criterion of :func:`inference_optimum` holds: a
+    FLOP of life spent on size and one spent on data lower the loss alike,
+    ``alpha A / N**alpha = beta B / D**beta * (1 + inference_tokens / (3 D))`` with ``6 N D = training_flops``.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+    check_positive("inference_tokens", inference_tokens, is_zero_allowed=True)
+    start = law.compute_optimal(training_flops)
+    if inference_tokens == 0:
+        return start
+
+    def slope(log_size: float) -> float:
+        log_tokens = math.log(training_flops / TRAINING_FLOP) - log_size
+        more = 1 + INFERENCE_FLOP / TRAINING_FLOP * inference_tokens * math.exp(-log_tokens)
+        by_size = math.log(law.alpha * law.a) - law.alpha * log_size
+        return math.log(law.beta * law.b * more) - law.beta * log_tokens - by_size
+
+    # Rises in log N, and is 0 at the compute-optimal size where nothing is answered.
+    parameters = math.exp(rising_root(slope, 0.0, math.log(start.parameters)))
+    return law.allocation(parameters, training_flops / (TRAINING_FLOP * parameters))
 
 
 def total_budget_optimum(law: ScalingLaw, total_flops: float, inference_tokens: float) -> Allocation:
@@ -221,7 +250,7 @@ def total_budget_optimum(law: ScalingLaw, total_flops: float, inference_tokens: 
         return law.beta * data_term * share - law.alpha * law.a * math.exp(-law.alpha * log_size)
 
     largest = math.log(law.compute_optimal(total_flops).parameters)
-    parameters = math.exp(_root(slope, math.log(1e-6), largest))
+    parameters = math.exp(rising_root(slope, math.log(1e-6), largest))
     tokens = (total_flops / parameters - INFERENCE_FLOP * inference_tokens) / TRAINING_FLOP
     if parameters <= 1 or tokens <= 0:
         raise ConfigError(
@@ -279,13 +308,3 @@ def inference_sensitivity(
         loss = reference_loss(law, reference_parameters)
         rows.append(SensitivityRow(name, inference_optimum(law, loss, inference_tokens)))
     return tuple(rows)
-
-
-def _root(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where `rising` crosses zero between `low` (below or at it) and `high`, by bisection."""
-    for _ in range(_N_BISECTIONS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
-    return high

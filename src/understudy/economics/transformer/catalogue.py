@@ -92,6 +92,8 @@ def _config(row: Any) -> dict[str, Any]:
     for part in filter(None, row["more"].split(";")):
         name, _, value = part.partition("=")
         config[name] = int(value)
+    if row["max_position_embeddings"]:
+        config["max_position_embeddings"] = int(row["max_position_embeddings"])
     config["tie_word_embeddings"] = row["tie_word_embeddings"] == "true"
     config["model_type"] = row["model_type"]
     if row["model_type"] == "gpt2":

@@ -44,7 +44,14 @@ def shape_from_config(config: Config) -> ModelShape:
             given=None if kind is None else repr(kind),
             todo=f"{hint}known: {', '.join(MODEL_TYPES)}",
         )
-    return ModelShape(**_READERS[kind](config))
+    return ModelShape(**_READERS[kind](config), max_positions=_max_positions(config))
+
+
+def _max_positions(config: Config) -> int | None:
+    """Tokens that the positions reach; ``None`` where the file does not say."""
+    if config.get("max_position_embeddings") is None:
+        return None
+    return _size(config, "max_position_embeddings")
 
 
 def _size(config: Config, name: str, default: int | None = None) -> int:

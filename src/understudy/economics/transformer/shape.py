@@ -62,6 +62,8 @@ class ModelShape:
         whole width (OLMo 2).
     n_positions
         Rows of a learnt position table; 0 where positions are rotated.
+    max_positions
+        Tokens up to which rotated positions were trained or extended; ``None`` where unknown. It changes no count.
     kv_lora_rank, q_lora_rank, qk_rope_head_dim, qk_nope_head_dim, v_head_dim
         Sizes of latent attention; `q_lora_rank` 0 where queries are not compressed.
     window, n_window_layers
@@ -98,6 +100,7 @@ class ModelShape:
     norms_per_layer: int = 2
     qk_norm: QueryKeyNorm = "none"
     n_positions: int = 0
+    max_positions: int | None = None
     kv_lora_rank: int = 0
     q_lora_rank: int = 0
     qk_rope_head_dim: int = 0
@@ -148,8 +151,10 @@ class ModelShape:
             elif one.name.startswith(("is_", "has_")):
                 if not isinstance(value, bool):
                     raise ConfigError(f"{one.name} must be true or false", given=repr(value))
+            elif one.name == "max_positions" and value is None:
+                continue
             elif one.name != "window":
-                least = 1 if one.name in _POSITIVE else 0
+                least = 1 if one.name in (*_POSITIVE, "max_positions") else 0
                 if isinstance(value, bool) or not isinstance(value, int) or value < least:
                     raise ConfigError(
                         f"{one.name} must be a whole number, {least} or more", given=repr(value)
