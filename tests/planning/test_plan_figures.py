@@ -19,6 +19,8 @@ from understudy.planning.figures.figure import (
     at_most,
     between,
 )
+from understudy.planning.figures.replications_density import admitted_families
+from understudy.planning.figures.replications_density import figures as density_figures
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "scaling"
 
@@ -110,7 +112,41 @@ def test_published_points_replicate():
     if not DATA.is_dir():
         pytest.skip("the published points (shared/data/scaling) are not beside the project on this machine")
     found = {figure.number: figure for figure in all_figures(DATA)}
-    assert {number: found[number].verdict for number in ("4", "S2", "S5", "S6")} == dict.fromkeys(
-        ("4", "S2", "S5", "S6"), REPRODUCED
-    )
+    assert {number: found[number].verdict for number in ("4", "S2", "S5", "S6")} == {
+        "4": ASSUMED,
+        "S2": REPRODUCED,
+        "S5": REPRODUCED,
+        "S6": INCONSISTENT,
+    }
     assert found["19"].verdict == INCONSISTENT
+    middle, *rulers = found["S6"].claims
+    assert middle.verdict == REPRODUCED
+    # Each ruler has its own verdict: some lie below the published range, none above it.
+    outside = [one for one in rulers if one.verdict == INCONSISTENT]
+    assert 0 < len(outside) < len(rulers) / 2
+    assert all(one.computed < 2.6 for one in outside)
+
+
+def _table(path, rows):
+    head = "Model,Model Family,Model Size (B),Pretraining Data Size (T),MMLU"
+    path.write_text("\n".join([head, *rows]), encoding="utf-8")
+    return path
+
+
+def test_rulers_are_admitted_by_one_stated_rule(tmp_path):
+    rows = []
+    for family, tokens, worst, sizes in (
+        ("Good", "1", 0.30, (1, 3, 7)),
+        ("NearGuessing", "1", 0.28, (1, 3, 7)),
+        ("NoTokens", "", 0.30, (1, 3, 7)),
+        ("TwoSizes", "1", 0.30, (1, 3, 3)),
+        ("CodeLlama", "1", 0.30, (1, 3, 7)),
+    ):
+        rows += [f"m,{family},{size},{tokens},{worst + 0.05 * at}" for at, size in enumerate(sizes)]
+    assert admitted_families(_table(tmp_path / "t.csv", rows)) == ["Good"]
+
+
+def test_a_table_without_a_ruler_is_not_checked(tmp_path):
+    _table(tmp_path / "ObsScaling_base_llm_benchmark_eval.csv", ["m,Small,1,1,0.26"])
+    (found,) = density_figures(tmp_path)[1].claims
+    assert found.verdict == UNCHECKED
