@@ -179,14 +179,10 @@ def _doubling(option: str, days: float, between: tuple[float, float] | None) -> 
 
 def _runs(path: str, target_usd: float, confidence: float, seed: int) -> tuple[TrendFit, Crossing]:
     from understudy.economics.epoch_table import leading_run_trend
-    from understudy.planning.forecast import Doubling, cost_reaches
+    from understudy.planning.forecast import cost_reaches
 
-    trend = leading_run_trend(path, confidence=confidence, seed=seed)
-    last = max(date.fromisoformat(day) for day, _ in trend.used)
-    reached = cost_reaches(
-        trend.value_on(last), last, target_usd, Doubling.fitted(trend), confidence=confidence, seed=seed
-    )
-    return trend, reached
+    trend = leading_run_trend(path, keep="highest", confidence=confidence, seed=seed)
+    return trend, cost_reaches(trend, target_usd)
 
 
 def _when(found: Crossing, on: date) -> str:
@@ -198,7 +194,13 @@ def _when(found: Crossing, on: date) -> str:
     high = found.upper.isoformat() if found.upper else "more than 30 years on"
     if low == high:
         return found.day.isoformat()
-    return f"{found.day.isoformat()} ({100 * found.confidence:g} %: {low} to {high})"
+    middle = ""
+    if found.median and found.lower and found.upper:
+        # The stated values need not be the middle of their ranges; said where it shows.
+        away = abs((found.median - found.day).days)
+        if away > (found.upper - found.lower).days / 10:
+            middle = f"; median of the draws {found.median.isoformat()}"
+    return f"{found.day.isoformat()} ({100 * found.confidence:g} %: {low} to {high}{middle})"
 
 
 def _show(
@@ -239,12 +241,16 @@ def _show_runs(trend: TrendFit, reached: Crossing, target_usd: float) -> None:
 
     months, low, high = trend.doubling_months
     assert months is not None, "a trend that does not move was refused"
-    last = max(date.fromisoformat(day) for day, _ in trend.used)
+    last, dearest = max(trend.used)
     print_table(
         [
             ("leading run", f"cost doubles in {months:.1f} months ({between(low, high, '{:.1f}'.format)})"),
             ("", trend.chosen),
-            (f"{format_usd(target_usd)}", f"on the trend's line: {_when(reached, last)}"),
+            ("last record", f"{format_usd(dearest)} on {last}"),
+            (
+                f"{format_usd(target_usd)}",
+                f"on the line through the records: {_when(reached, date.fromisoformat(last))}",
+            ),
         ]
     )
 
