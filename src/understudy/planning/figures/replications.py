@@ -69,8 +69,10 @@ def _fit(data: Path | None) -> Figure:
         statement,
         [
             f"{len(runs)} points, tokens = FLOP / (6 N); {kept.dropped.meaning}",
-            "accepted: A within 20, B within 200, E, alpha and beta within .003, tokens a parameter within 1: far "
-            "inside the standard errors, since the points and the method are the same",
+            (
+                "accepted: A within 20, B within 200, E, alpha and beta within .003, tokens a parameter within 1: far "
+                "inside the standard errors, since the points and the method are the same"
+            ),
         ],
         [*_constant_claims(kept), *_shape_claims(kept, everything)],
     )

@@ -141,8 +141,10 @@ def _intervals(point: FamilyPoint, found: Measurement) -> list[str]:
         return f"{low} to {high}"
 
     return [
-        f"the ruler's 90 % interval of rho of {point.name}: {words(found.own)} at its own tokens, "
-        f"{words(found.reference)} at 1T"
+        (
+            f"the ruler's 90 % interval of rho of {point.name}: {words(found.own)} at its own tokens, "
+            f"{words(found.reference)} at 1T"
+        )
     ]
 
 
@@ -193,13 +195,19 @@ def _doubling(data: Path | None) -> Figure:
         name,
         statement,
         [
-            f"rulers: every family of the table with {_LEAST_SIZES} sizes or more, known tokens, a worst score above "
-            f"{_LEAST_SCORE:.4g} (guessing and {100 * END_SHARE:.0f} % of the way to 1), and not specialised in code: "
-            f"{', '.join(families)}",
-            "sigmoid from .25 to 1; reference on 1T tokens; models near either end of a ruler left out; dates from "
-            "the package's table",
-            f"{outside} of {len(known)} rulers lie outside: the statement is of all reasonable rulers, so one "
-            "outside makes the entry inconsistent, whatever the median",
+            (
+                f"rulers: every family of the table with {_LEAST_SIZES} sizes or more, known tokens, a worst score above "
+                f"{_LEAST_SCORE:.4g} (guessing and {100 * END_SHARE:.0f} % of the way to 1), and not specialised in code: "
+                f"{', '.join(families)}"
+            ),
+            (
+                "sigmoid from .25 to 1; reference on 1T tokens; models near either end of a ruler left out; dates from "
+                "the package's table"
+            ),
+            (
+                f"{outside} of {len(known)} rulers lie outside: the statement is of all reasonable rulers, so one "
+                "outside makes the entry inconsistent, whatever the median"
+            ),
         ],
         [
             Claim(
