@@ -198,8 +198,8 @@ def test_a_forecast_from_a_size_and_from_a_score(run):
     code, out, _ = run(*words, "--params", "70e9", "--density-doubling", "100", "--json")
     assert code == 0
     found = json.loads(out)
-    assert found["capacity_parameters"] == pytest.approx(0.7 * 16e9)
-    assert found["fits"]["n_doublings"] == pytest.approx(2.64, abs=0.01)
+    assert found["capacity_parameters"] == pytest.approx(0.7 * 8e9 * 8 / 4.5)
+    assert found["fits"]["n_doublings"] == pytest.approx(2.81, abs=0.01)
     assert found["half_the_size"]["day"] == "2023-10-26"
     code, out, _ = run(
         "plan", "forecast", "--on", "2024-01-01", "--memory-bytes", "1e9", "--bandwidth", "50e9", "--least-speed", "30",
@@ -210,6 +210,30 @@ def test_a_forecast_from_a_size_and_from_a_score(run):
     assert Path("f.svg").read_text().startswith("<svg")
     code, out, _ = run(*words, "--params", "1e9")
     assert "already" in out
+
+
+def test_a_forecast_names_a_device_as_plan_device_does(run):
+    words = [
+        "plan",
+        "forecast",
+        "--params",
+        "70e9",
+        "--on",
+        "2023-07-18",
+        "--device",
+        "iphone-15-pro",
+        "--json",
+    ]
+    code, out, _ = run(*words)
+    assert code == 0
+    # A phone of 8 GB: half of it for weights of 4.5 bits.
+    assert json.loads(out)["capacity_parameters"] == pytest.approx(0.5 * 8e9 * 8 / 4.5, rel=0.08)
+    code, out, _ = run("plan", "device", "--device", "iphone-15-pro", "--params", "7e9", "--json")
+    usable = json.loads(out)["formats"][0]["memory"]["usable_bytes"]
+    code, out, _ = run(*words, "--weights", "int8-g0")
+    assert json.loads(out)["capacity_parameters"] == pytest.approx(usable)
+    code, out, _ = run(*words, "--weights", "int8-g0", "--least-speed", "1000")
+    assert json.loads(out)["capacity_parameters"] < usable / 10
 
 
 def test_a_forecast_reads_a_table_of_leading_runs(run, tmp_path):
@@ -254,6 +278,12 @@ FAMILY = ["density", "fit-ruler", "examples/density/family.csv", "--out", "x.jso
         ([*FORECAST, "--params", "7e9", "--params-range", "9e9", "8e9"], 3, "low <= value <= high"),
         ([*FORECAST, "--ruler", "r.json", "--score", "0.2"], 3, "reads no size"),
         ([*FORECAST, "--params", "7e9", "--bandwidth", "1e9"], 2, "both or none"),
+        ([*FORECAST, "--params", "7e9", "--device", "iphone-15-pro"], 2, "--device or --memory-bytes"),
+        ([*FORECAST[:4], "--params", "7e9"], 2, "--device or --memory-bytes"),
+        ([*FORECAST[:4], "--params", "7e9", "--device", "iphon"], 2, "iphon"),
+        ([*FORECAST[:4], "--params", "7e9", "--memory-bytes", "8"], 2, "too few parameters"),
+        ([*FORECAST, "--params", "7e9", "--weights", "int1"], 2, "number format is not known"),
+        ([*FORECAST, "--params", "7e9", "--weights", "int4", "--bits", "4"], 2, "one format"),
     ],
 )
 def test_mistakes_are_one_clear_error(words, code, said, run):

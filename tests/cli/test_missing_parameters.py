@@ -8,8 +8,7 @@ from understudy.cli.main import main
 @pytest.mark.parametrize(
     ("words", "needs", "example"),
     [
-        (["plan", "forecast"], "--on and --memory-bytes", "--params 70e9 --on 2023-07-18"),
-        (["plan", "forecast", "--on", "2023-07-18"], "no --memory-bytes", "--memory-bytes 8e9"),
+        (["plan", "forecast"], "needs --on", "--params 70e9 --on 2023-07-18"),
         (["plan", "report"], "needs SCENARIO", "examples/plan/scenario.toml"),
         (["density", "fit-ruler"], "CSV and --out", "family.csv --loss bpb"),
         (["density", "measure"], "RULER and --params", "measure ruler.json --score"),

@@ -1,4 +1,6 @@
+import math
 from datetime import date, timedelta
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -89,17 +91,51 @@ def test_a_model_is_worth_its_size_for_one_doubling():
     assert useful_until(DAY, HUNDRED).day == DAY + timedelta(days=100)
 
 
-def test_a_leading_run_passes_a_billion_by_2026():
-    # GPT-4, over $100M, released 2023-03-14; cost doubling every 10 months.
-    found = cost_reaches(100e6, date(2023, 3, 14), 1e9, Doubling.named(NAMED_TRENDS["leading-run-cost"]))
-    assert found.day < date(2026, 1, 1)
-    assert found.lower < found.day
+def runs(n_typical=0):
+    """Records that double every year from 1e5 dollars in 2012, and a typical run of a tenth beside each."""
+    days = [date(2012 + at, 1, 1) for at in range(10)]
+    values = [1e5 * 2**at * (1.2 if at % 2 else 0.9) for at in range(10)]
+    return days + days[-n_typical:] * bool(n_typical), values + [
+        one / 10 for one in values[-n_typical:]
+    ] * bool(n_typical)
+
+
+def test_a_cost_is_reached_on_the_line_of_the_records():
+    days, values = runs(n_typical=6)
+    records = fit_exponential(days, values, keep="highest", n_draws=300)
+    found = cost_reaches(records, 1e9)
+    assert found.lower < found.day < found.upper
+    assert found.lower < found.median < found.upper
+    # The line passes the target on that day, and its value on the last day is near the last record.
+    assert records.value_on(found.day) == pytest.approx(1e9, rel=0.01)
+    assert records.value_on(date(2021, 1, 1)) == pytest.approx(max(values), rel=0.3)
+    typical = cost_reaches(fit_exponential(days, values, n_draws=300), 1e9)
+    assert typical.day > found.day
+    assert cost_reaches(records, max(values)).is_already
+    with pytest.raises(ConfigError, match="above 0"):
+        cost_reaches(records, 0)
+    with pytest.raises(DataError, match="does not rise"):
+        cost_reaches(fit_exponential(days[:10], values[9::-1], n_draws=10), 1e9)
+
+
+def test_each_drawn_line_is_crossed_with_its_own_level():
+    days, values = runs()
+    fit = fit_exponential(days, values, n_draws=200)
+    found = cost_reaches(fit, 1e9)
+    at = [(math.log(1e9) - level) / rate for rate, level in zip(fit.rates, fit.log_levels, strict=True)]
+    assert (found.median - fit.origin).days == pytest.approx(median(at), abs=25)
+    # Pivoting all draws at the last day knows nothing of the level, and its interval is another.
+    pivot = [(math.log(1e9) - math.log(fit.value_on(days[-1]))) / rate for rate in fit.rates]
+    assert max(at) - min(at) != pytest.approx(max(pivot) - min(pivot), rel=0.01)
 
 
 def test_gpt4_class_ability_fits_a_phone_by_2025_to_2026():
     early, late = gpt4_class_forecast(capacity=8e9), gpt4_class_forecast(capacity=4e9)
     assert date(2024, 1, 1) < early.day < late.day
     assert late.day.year == 2025
+    # The pace by which the day is given is at the fast end of its range, so the middle of the draws is later.
+    assert early.day < early.median < early.upper
+    assert early.median.year == late.median.year == 2025
     assert early.upper.year in (2025, 2026)
     assert late.upper.year in (2025, 2026)
     sure = gpt4_class_forecast(capacity=8e9, density=HUNDRED)

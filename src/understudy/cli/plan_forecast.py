@@ -20,6 +20,7 @@ Example:
 
 \b
   understudy plan forecast --params 70e9 --on 2023-07-18 --memory-bytes 8e9 --bits 4
+  understudy plan forecast --params 70e9 --on 2023-07-18 --device iphone-15-pro
 """
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -31,10 +32,16 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--score", type=float, help="The ability as a score by the ruler.")
 @click.option("--best-density", type=float, default=1.0, show_default=True, help="By the ruler, on that day.")
 @click.option("--on", type=_DAY, required=True, help="Day on which that size had the ability.")
-@click.option("--memory-bytes", type=float, required=True, help="Memory of the device.")
-@click.option("--bits", type=float, default=4.0, show_default=True, help="Per parameter.")
-@click.option("--usable-share", type=float, default=0.7, show_default=True, help="Of memory, for weights.")
-@click.option("--bandwidth", type=float, help="Of memory, bytes per second, with --least-speed.")
+@click.option("--device", "device_id", metavar="ID", help="As `plan device --list-devices` lists it.")
+@click.option("--memory-bytes", type=float, help="Memory of a device that is not listed.")
+@click.option("--weights", metavar="FORMAT", help="Number format of the weights [int4, 4.5 bits].")
+@click.option("--bits", type=float, help="Bits per parameter, in place of a format.")
+@click.option(
+    "--usable-share",
+    type=float,
+    help="Of memory, for weights; else by the kind of device [bare memory: 0.7].",
+)
+@click.option("--bandwidth", type=float, help="Of memory, bytes per second; else that of --device.")
 @click.option("--least-speed", type=float, help="Tokens per second at least.")
 @click.option("--density-doubling", type=float, help="Days; by default as published, 100 (95 to 107).")
 @click.option("--density-range", type=(float, float), help="Shortest and longest, in days.")
@@ -52,9 +59,11 @@ def forecast_command(
     score: float | None,
     best_density: float,
     on: datetime,
-    memory_bytes: float,
-    bits: float,
-    usable_share: float,
+    device_id: str | None,
+    memory_bytes: float | None,
+    weights: str | None,
+    bits: float | None,
+    usable_share: float | None,
     bandwidth: float | None,
     least_speed: float | None,
     density_doubling: float | None,
@@ -72,15 +81,16 @@ def forecast_command(
     The interval holds how well the doubling time and the size are known, not whether the trend goes on.
     """
     from understudy.cli.density_view import write_chart
-    from understudy.planning.forecast import Range, device_capacity, forecast_fit, useful_until
+    from understudy.planning.forecast import Range, forecast_fit, useful_until
 
     size = _size(n_parameters, params_range, ruler_path, score, best_density, confidence)
     day = on.date()
     density = _density(density_doubling, density_range)
     device = None if device_doubling is None else _doubling("--device-doubling", device_doubling, None)
-    capacity = device_capacity(
-        memory_bytes=memory_bytes,
-        bits_per_parameter=bits,
+    capacity = _capacity(
+        device_id,
+        memory_bytes,
+        bits_per_parameter=_bits(weights, bits),
         usable_share=usable_share,
         bandwidth_bytes_per_second=bandwidth,
         least_tokens_per_second=least_speed,
@@ -116,6 +126,52 @@ def forecast_command(
     _show(size, capacity, day, fits, half, density, device)
     if runs is not None:
         _show_runs(*runs, target_usd)
+
+
+def _bits(weights: str | None, bits: float | None) -> float:
+    from understudy.economics.transformer.precision import parse_precision
+    from understudy.errors import ConfigError
+    from understudy.planning.forecast import FORMAT
+
+    if bits is not None and weights is not None:
+        raise ConfigError("weights have one format", todo="give --weights or --bits")
+    return parse_precision(weights or FORMAT).bits_per_number if bits is None else bits
+
+
+def _capacity(
+    device_id: str | None,
+    memory_bytes: float | None,
+    *,
+    bits_per_parameter: float,
+    usable_share: float | None,
+    bandwidth_bytes_per_second: float | None,
+    least_tokens_per_second: float | None,
+) -> float:
+    from understudy.economics.hardware.catalogue import find_device
+    from understudy.errors import ConfigError
+    from understudy.planning.forecast import USABLE_MEMORY_SHARE, device_capacity, named_device_capacity
+
+    if device_id is not None and memory_bytes is None:
+        return named_device_capacity(
+            find_device(device_id),
+            bits_per_parameter=bits_per_parameter,
+            usable_share=usable_share,
+            bandwidth_bytes_per_second=bandwidth_bytes_per_second,
+            least_tokens_per_second=least_tokens_per_second,
+        )
+    if memory_bytes is None or device_id is not None:
+        raise ConfigError(
+            "the device is --device or --memory-bytes",
+            given="both" if device_id is not None else None,
+            todo="give one of the two, for example --device iphone-15-pro or --memory-bytes 8e9",
+        )
+    return device_capacity(
+        memory_bytes=memory_bytes,
+        bits_per_parameter=bits_per_parameter,
+        usable_share=USABLE_MEMORY_SHARE if usable_share is None else usable_share,
+        bandwidth_bytes_per_second=bandwidth_bytes_per_second,
+        least_tokens_per_second=least_tokens_per_second,
+    )
 
 
 def _size(
@@ -179,14 +235,10 @@ def _doubling(option: str, days: float, between: tuple[float, float] | None) -> 
 
 def _runs(path: str, target_usd: float, confidence: float, seed: int) -> tuple[TrendFit, Crossing]:
     from understudy.economics.epoch_table import leading_run_trend
-    from understudy.planning.forecast import Doubling, cost_reaches
+    from understudy.planning.forecast import cost_reaches
 
-    trend = leading_run_trend(path, confidence=confidence, seed=seed)
-    last = max(date.fromisoformat(day) for day, _ in trend.used)
-    reached = cost_reaches(
-        trend.value_on(last), last, target_usd, Doubling.fitted(trend), confidence=confidence, seed=seed
-    )
-    return trend, reached
+    trend = leading_run_trend(path, keep="highest", confidence=confidence, seed=seed)
+    return trend, cost_reaches(trend, target_usd)
 
 
 def _when(found: Crossing, on: date) -> str:
@@ -198,7 +250,13 @@ def _when(found: Crossing, on: date) -> str:
     high = found.upper.isoformat() if found.upper else "more than 30 years on"
     if low == high:
         return found.day.isoformat()
-    return f"{found.day.isoformat()} ({100 * found.confidence:g} %: {low} to {high})"
+    middle = ""
+    if found.median and found.lower and found.upper:
+        # The stated values need not be the middle of their ranges; said where it shows.
+        away = abs((found.median - found.day).days)
+        if away > (found.upper - found.lower).days / 10:
+            middle = f"; median of the draws {found.median.isoformat()}"
+    return f"{found.day.isoformat()} ({100 * found.confidence:g} %: {low} to {high}{middle})"
 
 
 def _show(
@@ -239,12 +297,16 @@ def _show_runs(trend: TrendFit, reached: Crossing, target_usd: float) -> None:
 
     months, low, high = trend.doubling_months
     assert months is not None, "a trend that does not move was refused"
-    last = max(date.fromisoformat(day) for day, _ in trend.used)
+    last, dearest = max(trend.used)
     print_table(
         [
             ("leading run", f"cost doubles in {months:.1f} months ({between(low, high, '{:.1f}'.format)})"),
             ("", trend.chosen),
-            (f"{format_usd(target_usd)}", f"on the trend's line: {_when(reached, last)}"),
+            ("last record", f"{format_usd(dearest)} on {last}"),
+            (
+                f"{format_usd(target_usd)}",
+                f"on the line through the records: {_when(reached, date.fromisoformat(last))}",
+            ),
         ]
     )
 

@@ -115,7 +115,8 @@ NAMED_TRENDS: dict[str, NamedTrend] = {
         3.6,
         6.2,
         "training compute of frontier models",
-        "Epoch AI's table of notable models since 2010; 3.6 to 6.2 by choice of subset",
+        "Epoch AI's table of notable models since 2010; 3.6 to 6.2 by choice of subset in print, 3.7 to 5.9 over the "
+        "subsets of epoch_table.subset_trends",
     ),
 }
 """Published trends by name."""
@@ -147,8 +148,8 @@ class TrendFit:
         Days (ISO) and values on the line.
     chosen
         How the points were chosen, in words.
-    rates
-        Draws of the rate.
+    rates, log_levels
+        Draws of the line, pairwise: its rate, and its logarithm on `origin`.
     """
 
     rate_per_day: float
@@ -164,6 +165,7 @@ class TrendFit:
     used: tuple[tuple[str, float], ...]
     chosen: str
     rates: tuple[float, ...]
+    log_levels: tuple[float, ...]
 
     def value_on(self, day: date) -> float:
         """The line's value on a day."""
@@ -179,7 +181,7 @@ class TrendFit:
     def to_dict(self) -> dict[str, Any]:
         """JSON form, without the draws."""
         found = asdict(self)
-        del found["rates"]
+        del found["rates"], found["log_levels"]
         return {**found, "origin": self.origin.isoformat()}
 
 
@@ -278,7 +280,8 @@ def fit_exponential(
             given=f"{len(y)} points given, {len(at)} of them {'records ' if keep != 'all' else ''}in the range of days",
         )
     rate, level = _line(ordinal[at] - ordinal[at][0], np.log(y[at]))
-    rates = _rates(ordinal, y, keep, window, value_draws, n_draws, seed)
+    lines = _lines(ordinal, y, keep, window, value_draws, n_draws, seed, ordinal[at][0])
+    rates = lines[:, 0]
     low, high = _doubling_interval(rates, n_draws, rate, confidence)
     return TrendFit(
         rate_per_day=rate,
@@ -294,6 +297,7 @@ def fit_exponential(
         used=tuple((date.fromordinal(int(ordinal[one])).isoformat(), float(y[one])) for one in at),
         chosen=chosen,
         rates=tuple(float(one) for one in rates),
+        log_levels=tuple(float(one) for one in lines[:, 1]),
     )
 
 
@@ -317,7 +321,7 @@ def _r_squared(x: FloatArray, y: FloatArray, slope: float, level: float) -> floa
     return 1 - float(((y - slope * x - level) ** 2).sum()) / total
 
 
-def _rates(
+def _lines(
     days: FloatArray,
     values: FloatArray,
     keep: Keep,
@@ -325,9 +329,11 @@ def _rates(
     value_draws: FloatArray | None,
     n_draws: int,
     seed: int,
+    origin: float,
 ) -> FloatArray:
+    """Shape (draws, 2): rate per day, and logarithm of the value on `origin`, of each draw of points."""
     rng = np.random.default_rng(seed)
-    rates = []
+    lines = []
     for b in range(n_draws):
         row = values if value_draws is None or not len(value_draws) else value_draws[b % len(value_draws)]
         pick = rng.integers(0, len(values), size=len(values))
@@ -336,8 +342,8 @@ def _rates(
             continue
         at = pick[_on_the_line(days[pick], row[pick], keep, window)]
         if len(np.unique(days[at])) >= 2:
-            rates.append(_line(days[at] - days[at][0], np.log(row[at]))[0])
-    return np.asarray(rates, dtype=np.float64)
+            lines.append(_line(days[at] - origin, np.log(row[at])))
+    return np.asarray(lines, dtype=np.float64).reshape(-1, 2)
 
 
 def _doubling_interval(

@@ -19,10 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from understudy.economics.hardware.device import Device
+from understudy.economics.inference.memory import USABLE_SHARE
 from understudy.economics.trends import NAMED_TRENDS, NamedTrend, TrendFit
 from understudy.errors import ConfigError, DataError
 
 __all__ = [
+    "FORMAT",
+    "USABLE_MEMORY_SHARE",
     "Crossing",
     "Doubling",
     "Range",
@@ -30,14 +34,20 @@ __all__ = [
     "device_capacity",
     "forecast_fit",
     "gpt4_class_forecast",
+    "named_device_capacity",
     "size_after",
     "useful_until",
 ]
 
 FloatArray = npt.NDArray[np.float64]
 USABLE_MEMORY_SHARE = 0.7
-"""Share of a device's memory that weights may fill: the rest is for context, activations and the system. An assumption:
-override it with what is measured."""
+"""Share of memory that weights may fill where the kind of device is unknown: the rest is for context, activations and
+the system. An assumption: override it with what is measured."""
+FORMAT = "int4"
+"""Number format of weights where none is named: 4 bits and a scale for each 32, 4.5 bits a parameter."""
+_LEAST_PARAMETERS = 1e6
+"""Below this a language model is no subject of scaling laws or of density (the smallest in arXiv 2412.04315's tables
+have tens of millions), so a smaller capacity is a slip in a unit, such as memory in gigabytes."""
 _FURTHEST_YEARS = 30.0
 _N_DRAWS = 4000
 
@@ -120,8 +130,9 @@ class Crossing:
     ----------
     day
         ``None`` with `reason`.
-    lower, upper
-        Interval; `upper` is ``None`` where more than its share of draws never cross within 30 years.
+    lower, median, upper
+        Of the draws: ends of the interval, and middle; ``None`` where that share of draws does not cross within 30
+        years. `day` is by the stated values: where those are not the middle of their ranges, the median differs.
     n_doublings
         How many doublings it takes: 0 or less where it fits from the start.
     is_already
@@ -130,6 +141,7 @@ class Crossing:
 
     day: date | None
     lower: date | None
+    median: date | None
     upper: date | None
     confidence: float
     n_doublings: float
@@ -156,17 +168,37 @@ def useful_until(released: date, doubling: Doubling, *, confidence: float = 0.9,
     return _crossing(released, Range.fixed(2.0), Range.fixed(1.0), [doubling], confidence, seed)
 
 
-def cost_reaches(
-    cost_usd: float,
-    on: date,
-    target_usd: float,
-    doubling: Doubling,
-    *,
-    confidence: float = 0.9,
-    seed: int = 0,
-) -> Crossing:
-    """When the leading run costs `target_usd`, if one cost `cost_usd` on a day and costs double at a fixed pace."""
-    return _crossing(on, Range.fixed(target_usd), Range.fixed(cost_usd), [doubling], confidence, seed)
+def cost_reaches(trend: TrendFit, target_usd: float) -> Crossing:
+    """When the line of the leading run's cost passes `target_usd`.
+
+    The line should be through records (``leading_run_trend(keep="highest")``): a line through all frontier runs is
+    the typical run, which any day costs less than the dearest. Each draw of the fit is a whole line, rate and level
+    together, and the interval is of the days on which the drawn lines pass. Days count from the last point.
+
+    Raises
+    ------
+    ConfigError
+        If the target is not above 0.
+    DataError
+        If the trend does not rise.
+    """
+    if not (math.isfinite(target_usd) and target_usd > 0):
+        raise ConfigError("the cost to reach must be above 0", given=repr(target_usd))
+    if trend.doubling_days is None or trend.doubling_days <= 0:
+        raise DataError("the fitted trend does not rise, so no cost is reached", given=trend.chosen)
+    last = max(date.fromisoformat(day) for day, _ in trend.used)
+    dearest = max(value for _, value in trend.used)
+    if dearest >= target_usd:
+        return _crossing_of(
+            last, 0.0, np.zeros(0), trend.confidence, math.log2(target_usd / dearest), trend.doubling_days
+        )
+    since = (last - trend.origin).days
+    rates, levels = np.asarray(trend.rates), np.asarray(trend.log_levels)
+    days = _days_to(math.log(target_usd) - levels - rates * since, rates)
+    middle = (math.log(target_usd) - trend.log_level) / trend.rate_per_day - since
+    return _crossing_of(
+        last, middle, days, trend.confidence, middle / trend.doubling_days, trend.doubling_days
+    )
 
 
 def device_capacity(
@@ -185,7 +217,8 @@ def device_capacity(
     Raises
     ------
     ConfigError
-        If a value is out of range, or only one of bandwidth and speed is given.
+        If a value is out of range, only one of bandwidth and speed is given, or fewer than a million parameters
+        would fit.
     """
     for name, value in (("memory_bytes", memory_bytes), ("bits_per_parameter", bits_per_parameter)):
         if not (math.isfinite(value) and value > 0):
@@ -205,7 +238,52 @@ def device_capacity(
                 given=f"{bandwidth_bytes_per_second}, {least_tokens_per_second}",
             )
         most = min(most, bandwidth_bytes_per_second / least_tokens_per_second / bytes_per_parameter)
+    if most < _LEAST_PARAMETERS:
+        raise ConfigError(
+            "the device holds too few parameters for a language model",
+            given=f"{most:.3g}",
+            todo="check the units: memory in bytes (8e9), bandwidth in bytes per second",
+        )
     return most
+
+
+def named_device_capacity(
+    device: Device,
+    *,
+    bits_per_parameter: float,
+    usable_share: float | None = None,
+    bandwidth_bytes_per_second: float | None = None,
+    least_tokens_per_second: float | None = None,
+) -> float:
+    """Parameters that a known device holds, with the share of memory that :func:`plan_device` takes for its kind.
+
+    All of that share goes to weights: the cache is not known where there is no model yet.
+
+    Parameters
+    ----------
+    usable_share, bandwidth_bytes_per_second
+        ``None`` for the kind's share and the device's own bandwidth.
+
+    Raises
+    ------
+    ConfigError
+        If the device's memory is unknown, its bandwidth where a speed is asked for, or as :func:`device_capacity`.
+    """
+    if device.memory_bytes is None:
+        raise ConfigError(f"the memory of {device.id} is unknown", todo="give --memory-bytes instead")
+    known = USABLE_SHARE.get(device.kind, USABLE_SHARE["custom"])[0]
+    bandwidth = bandwidth_bytes_per_second
+    if bandwidth is None and least_tokens_per_second is not None:
+        bandwidth = device.bandwidth_bytes_per_second
+        if bandwidth is None:
+            raise ConfigError(f"the memory bandwidth of {device.id} is unknown", todo="give --bandwidth")
+    return device_capacity(
+        memory_bytes=device.memory_bytes,
+        bits_per_parameter=bits_per_parameter,
+        usable_share=known if usable_share is None else usable_share,
+        bandwidth_bytes_per_second=bandwidth,
+        least_tokens_per_second=least_tokens_per_second,
+    )
 
 
 def forecast_fit(
@@ -241,7 +319,9 @@ def gpt4_class_forecast(*, capacity: float, density: Doubling | None = None, see
 
     GPT-4's size was never published. The range 220B to 1.8T holds what was reported of it unofficially (parts and
     whole); as dense parameters of the density of its day it is an assumption, and it widens the interval. Density
-    doubles in 95 days to 4.8 months, all that arXiv 2412.04315 gives for any period, unless given otherwise.
+    doubles in 95 days to 4.8 months, all that arXiv 2412.04315 gives for any period, unless given otherwise; draws are
+    even in logarithm over that range, whose middle is 118 days, so the median of the draws is later than the day by
+    the headline's 100 days.
     """
     doubling = density
     if doubling is None:
@@ -267,23 +347,37 @@ def _crossing(
     rng = np.random.default_rng(seed)
     rates = np.sum([one.draw(rng, _N_DRAWS) for one in moving], axis=0)
     gaps = np.log2(above.draw(rng, _N_DRAWS) / below.draw(rng, _N_DRAWS))
+    days = _days_to(gaps, rates)
+    return _crossing_of(on, n_doublings / rate, days, confidence, n_doublings, 1 / rate)
+
+
+def _days_to(gaps: FloatArray, rates: FloatArray) -> FloatArray:
+    """Days to cross each gap: 0 where there is none, endless where the rate does not close it."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        days = np.where(gaps <= 0, 0.0, np.where(rates > 0, gaps / rates, np.inf))
+        return np.asarray(np.where(gaps <= 0, 0.0, np.where(rates > 0, gaps / rates, np.inf)))
+
+
+def _crossing_of(
+    on: date, middle: float, days: FloatArray, confidence: float, n_doublings: float, doubling_days: float
+) -> Crossing:
+    """By the stated values after `middle` days; the draws give interval and median."""
+    middle = max(0.0, middle)
     tail = (1 - confidence) / 2
-    low, high = (float(one) for one in np.quantile(days, [tail, 1 - tail], method="inverted_cdf"))
-    middle = max(0.0, n_doublings / rate)
-    low, high = min(low, middle), max(high, middle)
+    ends = [middle] * 3
+    if len(days):
+        ends = [float(one) for one in np.quantile(days, [tail, 0.5, 1 - tail], method="inverted_cdf")]
+    ends = [min(ends[0], middle), ends[1], max(ends[2], middle)]
     limit = _FURTHEST_YEARS * 365.25
-    reason = (
-        None if middle <= limit else f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
-    )
+    lower, median, upper = (on + timedelta(days=round(one)) if one <= limit else None for one in ends)
+    reason = f"more than {_FURTHEST_YEARS:.0f} years away: too far to carry a trend"
     return Crossing(
         day=on + timedelta(days=round(middle)) if middle <= limit else None,
-        lower=on + timedelta(days=round(low)) if low <= limit else None,
-        upper=on + timedelta(days=round(high)) if high <= limit else None,
+        lower=lower,
+        median=median,
+        upper=upper,
         confidence=confidence,
         n_doublings=n_doublings,
-        doubling_days=1 / rate,
+        doubling_days=doubling_days,
         is_already=n_doublings <= 0,
-        reason=reason,
+        reason=None if middle <= limit else reason,
     )

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from understudy.economics.trends import DAYS_PER_MONTH, DAYS_PER_YEAR, Keep, fit_exponential
+from understudy.economics.epoch_table import (
+    COST_COLUMN,
+    FLOP_COLUMN,
+    KEEPS,
+    STARTS,
+    SUBSETS,
+    leading_run_trend,
+    subset_trends,
+)
+from understudy.economics.trends import DAYS_PER_MONTH, DAYS_PER_YEAR, TrendFit
 from understudy.planning.figures.figure import Claim, Figure, about, at_most, between
 
 __all__ = ["figures", "leading_run_months"]
 
 _POINTS = "epoch_notable_models_trimmed.csv"
-_COMPUTE, _COST = "Training compute (FLOP)", "Training compute cost (2023 USD)"
-_STARTS = (date(2010, 1, 1), date(2012, 1, 1), date(2015, 10, 1), date(2018, 1, 1), date(2020, 1, 1))
-_KEEPS: tuple[Keep, ...] = ("all", "highest")
-Row = Mapping[str, str]
-_GROUPS: dict[str, Callable[[Row], bool]] = {
-    "all": lambda row: True,  # noqa: ARG005
-    "frontier": lambda row: row["Frontier model"] == "True",
-    "language": lambda row: "Language" in row["Domain"],
-}
 
 
 def leading_run_months(from_usd: float, to_usd: float, doubling_months: float) -> float:
@@ -41,7 +38,10 @@ def figures(data: Path | None = None) -> list[Figure]:
             name=f"passes $1B, doubling in {months} months",
             unit="year",
             published=at_most(2027.0, "by the end of 2026"),
-            computed=years[months],
+            assumption=(
+                "GPT-4 cost $100M and no more, on the day of its announcement; it was 'over $100M', which is earlier"
+            ),
+            assumed=years[months],
         )
         for months in (10, 6)
     ]
@@ -54,7 +54,11 @@ def figures(data: Path | None = None) -> list[Figure]:
             "subset chosen matters (3.6 to 6.2).",
             [
                 "GPT-4's announcement, 2023-03-14, as the start",
-                "subsets: all, frontier and language models; since 2010, 2012, 2015-10, 2018, 2020; all points or records",
+                (
+                    f"{len(SUBSETS) * len(STARTS) * len(KEEPS)} subsets: {', '.join(SUBSETS)} models; since "
+                    f"{', '.join(day.isoformat()[:7] for day in STARTS)}; all rows or records only"
+                ),
+                "accepted: months of compute within 5 %",
             ],
             [*claims, *_measured(data)],
         )
@@ -65,48 +69,35 @@ def _measured(data: Path | None) -> list[Claim]:
     path = None if data is None else data / _POINTS
     if path is None or not path.is_file():
         return [Claim(name="measured doubling times", missing=f"needs --data with {_POINTS}")]
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    by_subset = {
-        key: _doubling_months(rows, _COMPUTE, *key) for key in itertools.product(_GROUPS, _STARTS, _KEEPS)
-    }
+    months = {key: _months(trend) for key, trend in subset_trends(path, column=FLOP_COLUMN).items()}
     return [
         Claim(
             name="compute, frontier models since 2010",
             unit="months",
             published=about(5.5, 0.05),
-            computed=by_subset["frontier", _STARTS[0], "all"],
+            computed=months["frontier", STARTS[0], "all"],
         ),
         Claim(
             name="compute, fastest subset",
             unit="months",
             published=about(3.6, 0.05),
-            computed=min(by_subset.values()),
+            computed=min(months.values()),
         ),
         Claim(
             name="compute, slowest subset",
             unit="months",
             published=about(6.2, 0.05),
-            computed=max(by_subset.values()),
+            computed=max(months.values()),
         ),
         Claim(
             name="cost, frontier models since 2010",
             unit="months",
             published=between(6, 10),
-            computed=_doubling_months(rows, _COST, "frontier", _STARTS[0], "all"),
+            computed=_months(leading_run_trend(path, column=COST_COLUMN, n_draws=0)),
         ),
     ]
 
 
-def _doubling_months(rows: Sequence[Row], column: str, group: str, since: date, keep: Keep) -> float:
-    days, values = [], []
-    for row in rows:
-        if not row[column] or not row["Publication date"] or not _GROUPS[group](row):
-            continue
-        day = date.fromisoformat(row["Publication date"])
-        if day >= since:
-            days.append(day)
-            values.append(float(row[column]))
-    found = fit_exponential(days, values, keep=keep, n_draws=0).doubling_days
-    assert found is not None, "compute grows"
-    return found / DAYS_PER_MONTH
+def _months(trend: TrendFit) -> float:
+    assert trend.doubling_days is not None, "compute and cost grow"
+    return trend.doubling_days / DAYS_PER_MONTH

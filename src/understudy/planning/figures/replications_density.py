@@ -1,24 +1,27 @@
 """Replications of density: the OLMo ladder as a ruler, and the doubling time of the best density of open models.
 
-Both need published points (`--data`). The trend is fitted under every combination of the families of the table
-that give a ruler and of the two published loss laws, so that none is picked for its result.
+Both need published points (`--data`). The trend is fitted with every ruler that the stated rule admits, under each
+of the two published loss laws; the rule looks at sizes, tokens and scores, never at the trend. It does not know
+whether a family's scores were measured as the others' were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from understudy.density.family import FamilyPoint, number_in, read_family, read_rows
 from understudy.density.fit import fit_ruler
 from understudy.density.loss_law import LossLaw, named_law
-from understudy.density.measure import Measurement, measure
+from understudy.density.measure import END_SHARE, EffectiveSize, Measurement, measure
 from understudy.density.release_dates import release_of
 from understudy.density.ruler import Ruler
 from understudy.density.trend import DatedDensity, fit_trend
-from understudy.planning.figures.figure import Claim, Figure, Published, about, between
+from understudy.errors import DataError
+from understudy.planning.figures.figure import Claim, Figure, about, between
 
-__all__ = ["figures"]
+__all__ = ["admitted_families", "figures"]
 
 _LADDER = "olmo_ladder_final_points.csv"
 _OPEN_MODELS = "ObsScaling_base_llm_benchmark_eval.csv"
@@ -26,10 +29,18 @@ _LARGEST_RUNG = 1.4e9
 _MULTIPLES = ("1", "2", "5", "10")
 """Times 20 tokens a parameter: the runs that the ladder's authors fit; the table also has runs of half as many."""
 _MMLU_CHANCE = 0.25
-_FAMILIES = ("Llama", "Llama-2", "Qwen", "Qwen1.5")
-"""Families of the table with three sizes or more, known tokens, and scores well above guessing."""
+_MMLU_ITEMS = 14_042
+"""Questions of MMLU's test part (Hendrycks et al., arXiv:2009.03300)."""
+_LEAST_SIZES = 3
+_LEAST_SCORE = _MMLU_CHANCE + END_SHARE * (1 - _MMLU_CHANCE)
+"""Above what :mod:`understudy.density.measure` flags as near chance, by a sigmoid from guessing to 1."""
+_CODE_FAMILIES = frozenset(
+    {"CodeLlama", "Codegen", "DeepSeek-Coder", "DeepSeek-Coder-V2", "StarCoder", "StarCoder2"}
+)
+"""Trained on code above all: their MMLU says little of their training compute."""
 _LAWS = ("epoch", "hoffmann")
 _MOST_PARAMETERS = 15e9
+_PUBLISHED_MONTHS = (2.6, 3.8)
 _UNSURE = frozenset({"near_chance", "saturated"})
 
 
@@ -55,24 +66,28 @@ def _ladder(data: Path | None) -> Figure:
     points = _ladder_points(path)
     rungs = _ladder_points(path, keep=[("mult", times) for times in _MULTIPLES])
     ruler = fit_ruler([one for one in rungs if one.n_parameters < _LARGEST_RUNG], chance=_MMLU_CHANCE)
-    seven, thirteen = points[-2], points[-1]
-    claims = []
-    for point, score, at_1t in ((seven, 0.488, 4.4), (thirteen, 0.515, 9.2)):
+    claims: list[Claim] = []
+    notes: list[str] = []
+    for size, score, at_1t in (("3B", None, None), ("7B", 0.488, 4.4), ("13B", 0.515, 9.2)):
+        point = max((one for one in points if one.name == size), key=lambda one: one.n_tokens)
         found = measure(
             ruler,
             n_parameters=point.n_parameters,
             score=point.score,
             n_tokens=point.n_tokens,
+            n_items=_MMLU_ITEMS,
             name=point.name,
         )
         claims += _ladder_claims(ruler, point, found, score, at_1t)
+        notes += _intervals(point, found)
     return Figure(
         "S5",
         name,
         statement,
         [
             f"the ladder's {ruler.n_points} runs up to 1.3B, 1 to 10 times 20 tokens a parameter; loss: bits per byte of MMLU's right answers; {ruler.law_choice}",
-            "rho is accepted where the published value lies in the ruler's own 90 % interval",
+            "near 1 is read as .75 to 1.1; rho at 1T tokens is accepted within 15 %, the ruler's intervals decide nothing",
+            *notes,
         ],
         claims,
     )
@@ -83,46 +98,80 @@ def _ladder_points(path: Path, keep: Sequence[tuple[str, str]] = ()) -> list[Fam
 
 
 def _ladder_claims(
-    ruler: Ruler, point: FamilyPoint, found: Measurement, score: float, at_1t: float
+    ruler: Ruler, point: FamilyPoint, found: Measurement, score: float | None, at_1t: float | None
 ) -> list[Claim]:
     assert found.own is not None, "the ladder's tokens are known"
-    return [
+    none = "the ruler gives no size for this score"
+    own = found.own.rho
+    claims = [
         Claim(
-            name=f"MMLU of {point.name}, predicted",
-            published=about(score, 0.01),
-            computed=ruler.predict_score(point.n_parameters, point.n_tokens),
-        ),
-        _rho_claim(
-            f"rho of {point.name} at its own tokens",
-            1.0,
-            found.own.rho,
-            found.own.rho_lower,
-            found.own.rho_upper,
-        ),
-        _rho_claim(
-            f"rho of {point.name} at 1T tokens",
-            at_1t,
-            found.reference.rho,
-            found.reference.rho_lower,
-            found.reference.rho_upper,
-        ),
+            name=f"rho of {point.name} at its own tokens",
+            published=between(0.75, 1.1, "near 1: .75 to 1.1"),
+            computed=own,
+            missing=none if own is None else None,
+        )
+    ]
+    if score is not None:
+        predicted = ruler.predict_score(point.n_parameters, point.n_tokens)
+        claims.insert(
+            0,
+            Claim(name=f"MMLU of {point.name}, predicted", published=about(score, 0.01), computed=predicted),
+        )
+    if at_1t is not None:
+        fixed = found.reference.rho
+        claims.append(
+            Claim(
+                name=f"rho of {point.name} at 1T tokens",
+                published=about(at_1t, 0.15),
+                computed=fixed,
+                missing=none if fixed is None else None,
+            )
+        )
+    return claims
+
+
+def _intervals(point: FamilyPoint, found: Measurement) -> list[str]:
+    """What the ruler says of its own doubt, as a note: an end that it cannot give is open."""
+
+    def words(size: EffectiveSize | None) -> str:
+        if size is None:
+            return "unknown"
+        low = "open" if size.rho_lower is None else f"{size.rho_lower:.2g}"
+        high = "open" if size.rho_upper is None else f"{size.rho_upper:.3g}"
+        return f"{low} to {high}"
+
+    return [
+        (
+            f"the ruler's 90 % interval of rho of {point.name}: {words(found.own)} at its own tokens, "
+            f"{words(found.reference)} at 1T"
+        )
     ]
 
 
-def _rho_claim(
-    name: str, published: float, rho: float | None, low: float | None, high: float | None
-) -> Claim:
-    """A density; met where `published` lies in [low, high], an open end reaching everywhere."""
-    if rho is None:
-        return Claim(name=name, missing="the ruler gives no size for this score")
-    # computed <= published * rho / low says the same as low <= published, and so on.
-    accepted = Published(
-        published,
-        0.0 if high is None else published * rho / high,
-        float("inf") if low is None else published * rho / low,
-        f"{published:g}",
+def admitted_families(path: Path) -> list[str]:
+    """Families of a table in ObsScaling's form that may serve as rulers of MMLU, in the table's order of names.
+
+    Three sizes or more with tokens and score known, the worst score of them above .2875 (guessing and a twentieth
+    of the way to 1), and not specialised in code.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the table or a cell is wrong.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for at, row in enumerate(read_rows(path), start=2):
+        size, tokens = number_in(row, "Model Size (B)", at), number_in(row, "Pretraining Data Size (T)", at)
+        score = number_in(row, "MMLU", at)
+        if size is not None and tokens is not None and score is not None:
+            found.setdefault(row["Model Family"], []).append((size, score))
+    return sorted(
+        family
+        for family, models in found.items()
+        if family not in _CODE_FAMILIES
+        and len({size for size, _ in models}) >= _LEAST_SIZES
+        and min(score for _, score in models) > _LEAST_SCORE
     )
-    return Claim(name=name, published=accepted, computed=rho)
 
 
 def _doubling(data: Path | None) -> Figure:
@@ -131,28 +180,60 @@ def _doubling(data: Path | None) -> Figure:
     if path is None:
         missing = f"needs --data with {_OPEN_MODELS}"
         return Figure("S6", name, statement, [], [Claim(name="doubling time", missing=missing)])
-    claims = [
-        Claim(
-            name=f"ruler {family}, law of {law}",
-            unit="months",
-            published=between(2.6, 3.8),
-            computed=_doubling_months(path, family, named_law(law)[0]),
-        )
-        for family in _FAMILIES
+    families = admitted_families(path)
+    months = {
+        (family, law): _doubling_months(path, family, named_law(law)[0])
+        for family in families
         for law in _LAWS
-    ]
+    }
+    known = [one for one in months.values() if one is not None]
+    low, high = _PUBLISHED_MONTHS
+    outside = sum(not low <= one <= high for one in known)
+    middle = median(known) if known else None
     return Figure(
         "S6",
         name,
         statement,
         [
-            "reference on 1T tokens; models near either end of a ruler left out; dates from the package's table"
+            (
+                f"rulers: every family of the table with {_LEAST_SIZES} sizes or more, known tokens, a worst score above "
+                f"{_LEAST_SCORE:.4g} (guessing and {100 * END_SHARE:.0f} % of the way to 1), and not specialised in code: "
+                f"{', '.join(families)}"
+            ),
+            (
+                "sigmoid from .25 to 1; reference on 1T tokens; models near either end of a ruler left out; dates from "
+                "the package's table"
+            ),
+            (
+                f"{outside} of {len(known)} rulers lie outside: the statement is of all reasonable rulers, so one "
+                "outside makes the entry inconsistent, whatever the median"
+            ),
         ],
-        claims,
+        [
+            Claim(
+                name="median over rulers and laws",
+                unit="months",
+                published=between(low, high),
+                computed=middle,
+                missing="no family of the table is admitted as a ruler" if middle is None else None,
+            ),
+            *(_ruler_claim(family, law, found) for (family, law), found in months.items()),
+        ],
     )
 
 
-def _doubling_months(path: Path, family: str, law: LossLaw) -> float:
+def _ruler_claim(family: str, law: str, months: float | None) -> Claim:
+    return Claim(
+        name=f"ruler {family}, law of {law}",
+        unit="months",
+        published=between(*_PUBLISHED_MONTHS),
+        computed=months,
+        missing="its scores give no ruler, or no trend" if months is None else None,
+    )
+
+
+def _doubling_months(path: Path, family: str, law: LossLaw) -> float | None:
+    """By one ruler; ``None`` where its family's scores do not fall with loss, or too few records are left."""
     points = read_family(
         path,
         n_column="Model Size (B)",
@@ -163,9 +244,11 @@ def _doubling_months(path: Path, family: str, law: LossLaw) -> float:
         d_scale=1e12,
         keep=[("Model Family", family)],
     )
-    ruler = fit_ruler(points, chance=_MMLU_CHANCE, law=law, n_draws=0)
-    trend = fit_trend(_dated(path, ruler), max_parameters=_MOST_PARAMETERS, n_draws=0)
-    assert trend.doubling_months is not None, "density moves"
+    try:
+        ruler = fit_ruler(points, chance=_MMLU_CHANCE, lower=_MMLU_CHANCE, law=law, n_draws=0)
+        trend = fit_trend(_dated(path, ruler), max_parameters=_MOST_PARAMETERS, n_draws=0)
+    except DataError:
+        return None
     return trend.doubling_months
 
 

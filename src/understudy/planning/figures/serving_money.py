@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from understudy.economics.fleet import devices_by_flop
 from understudy.economics.hardware.catalogue import find_cloud_price
-from understudy.economics.scaling.flop import inference_flops, training_flops
+from understudy.economics.scaling.flop import TRAINING_FLOP, inference_flops, training_flops
 from understudy.planning.figures.figure import Claim, Figure, about, between
 from understudy.planning.figures.inputs import (
+    CHINCHILLA_N,
+    CHINCHILLA_TOKENS,
     GPT3_N,
     GPT3_TOKENS,
     SPARSITY,
@@ -65,21 +67,23 @@ def _servers() -> Figure:
         "tokens_per_call": 1_000,
         "flop_per_token": 2 * GPT3_N,
         "device_flop_per_second": server_flops,
-        "utilisation": 0.0875,
+        "utilisation": 1.0,
         "peak_factor": 5.0,
     }
-    words = (
-        "10 calls of 1,000 tokens a user and day, 2 N FLOP on 175B, peak 5 times the mean, 8.75 % of a server's "
-        "peak reached (17.5 % of the dense peak)"
-    )
-    few = devices_by_flop(users=21.7e6, **common)
-    many = devices_by_flop(users=500e6, **common)
+    words = "10 calls of 1,000 tokens a user and day, 2 N FLOP on 175B, peak 5 times the mean"
+    busy = devices_by_flop(users=500e6, **common)
     return Figure(
         "10",
         "servers for a chat service",
         "ChatGPT-scale load: about 50 EFLOP/s on about 10,000 servers; 500 million users would need 230,000, "
         "against 130,000 AI servers shipped worldwide in 2022.",
-        ["a server: 8 A100 at 624 TFLOP/s, the peak with sparsity, as its maker rates it (5 PFLOP/s)"],
+        [
+            "a server: 8 A100 at 624 TFLOP/s, the peak with sparsity, as its maker rates it (5 PFLOP/s)",
+            (
+                "neither the users of today nor the share of its peak that a server reaches was published: both are "
+                "solved back from the statement, so they are shown and decide nothing"
+            ),
+        ],
         [
             Claim(
                 name="servers in 50 EFLOP/s",
@@ -88,18 +92,14 @@ def _servers() -> Figure:
                 assumed=5e19 / server_flops,
             ),
             Claim(
-                name="servers now",
-                published=about(10_000, 0.05, "about 10,000"),
-                assumption=f"21.7M users a day, {words}",
-                assumed=few,
+                name="share of a server's peak reached, back-solved from 230,000 for 500M users",
+                assumption=words,
+                assumed=busy / 230_000,
             ),
             Claim(
-                name="servers for 500M users",
-                published=about(230_000, 0.05, "230,000"),
-                assumption=words,
-                assumed=many,
+                name="users behind 10,000 servers, back-solved by proportion",
+                computed=500e6 * 10_000 / 230_000,
             ),
-            Claim(name="users behind 10,000 servers, by proportion", computed=500e6 * 10_000 / 230_000),
             Claim(name="years of the world's shipments", computed=230_000 / 130_000, unit="years"),
         ],
     )
@@ -137,19 +137,28 @@ def _search() -> Figure:
 def _next_generation() -> Figure:
     gpt4 = 2.1e25
     gpt3 = training_flops(GPT3_N, GPT3_TOKENS)
+    optimal = (gpt4 / (TRAINING_FLOP * CHINCHILLA_TOKENS / CHINCHILLA_N)) ** 0.5
     return Figure(
         "12",
         "the next generation's cost",
         "A next model generation comes at 8 to 10 times the inference cost of the last.",
         [
             "GPT-3 6 N D, GPT-4 2.1e25 FLOP (Epoch AI's estimate)",
+            (
+                f"as published: GPT-4's FLOP at 20 tokens a parameter is {optimal / 1e9:.0f}B, over GPT-3's real 175B; GPT-3 was "
+                f"trained on {GPT3_TOKENS / GPT3_N:.1f} tokens a parameter, far from the optimum"
+            ),
             "the price a token: GPT-3 davinci $20, GPT-4 $30 in / $60 out per million",
         ],
         [
             Claim(
-                name="parameters, and so inference",
+                name="parameters of the next over the last, and so inference",
                 published=between(8, 10),
-                assumption="both compute-optimal, so that parameters grow as the square root of compute (entry 2)",
+                computed=optimal / GPT3_N,
+                assumption=(
+                    "a generation is 64 to 100 times the compute, GPT-4's being in that range, and both ends of it lie on "
+                    "the compute-optimal frontier, where parameters grow as the square root (entry 2)"
+                ),
                 assumed=(gpt4 / gpt3) ** 0.5,
             ),
             Claim(name="growth of training compute", computed=gpt4 / gpt3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from understudy.economics.comparison import compare_over_volume
+from understudy.economics.hardware.catalogue import find_electricity
 from understudy.economics.options import CostOption, edge_option
 from understudy.planning.figures.figure import Claim, Figure, about, at_most
 from understudy.planning.figures.inputs import GPT3_N, cny_per_usd
@@ -12,6 +13,8 @@ from understudy.planning.figures.inputs import GPT3_N, cny_per_usd
 __all__ = ["figures"]
 
 _SECONDS_PER_YEAR = 365 * 86_400.0
+_PHONE_CNY, _PHONE_YEARS, _PHONE_TOKENS_PER_SECOND = 600.0, 5.0, 7.5
+"""As published in entry 14's statement."""
 _Z = 1.959963984540054
 
 
@@ -66,44 +69,40 @@ def _classifier() -> Figure:
 
 
 def _phone() -> Figure:
-    seconds, rate = 5 * _SECONDS_PER_YEAR, cny_per_usd()
-    plain = 7.5 * seconds / 600
-    uptime = 0.86 * plain
-    powered = edge_option(
-        "phone",
-        device_usd=600 / rate,
-        life_years=5,
-        calls_per_device_month=7.5 * seconds / 60,
-        joules_per_call=4.4 / 7.5,
-        usd_per_kwh=0.5 / rate,
-    )
-    assert powered.usd_per_call is not None, "its power has a price"
-    with_power = 7.5 * seconds / (600 + powered.usd_per_call * rate * 7.5 * seconds)
+    seconds, rate = _PHONE_YEARS * _SECONDS_PER_YEAR, cny_per_usd()
+    plain = _PHONE_TOKENS_PER_SECOND * seconds / _PHONE_CNY
+    price = find_electricity("cn-residential")
+    powered = {watts: _phone_tokens_per_cny(watts, price.price_per_kwh) for watts in (3.0, 4.0, 5.0)}
     return Figure(
         "14",
         "a small model on a phone",
         "A 2.4B model on a phone chip: 600 CNY, 5 years, 7.5 tokens/s, 1.7M tokens a CNY, about 1/100 of a "
         "mid-size hosted model's price. 4-bit weights shrink it by 75 %.",
-        [f"{rate:.2f} CNY a dollar", "Mistral Medium: $8.10 per million tokens written (list, 2024-02)"],
+        [
+            f"{rate:.2f} CNY a dollar",
+            f"electricity: {price.price_per_kwh:g} CNY a kWh (catalogue, cn-residential, {price.year})",
+            (
+                "the phone's power was not published; 4 W is solved back from 1.7M tokens a CNY, and 3 to 5 W give "
+                f"{powered[3.0] / 1e6:.2f}M to {powered[5.0] / 1e6:.2f}M"
+            ),
+            "Mistral Medium: $8.10 per million tokens written (list, 2024-02)",
+        ],
         [
             Claim(
-                name="tokens a CNY, 86 % uptime",
+                name="tokens a CNY",
                 published=about(1.7e6, 0.03),
                 computed=plain,
-                assumption="it runs 86 % of the time",
-                assumed=uptime,
+                assumption="it takes 4 W (back-solved) at the catalogue's price of electricity",
+                assumed=powered[4.0],
             ),
             Claim(
-                name="tokens a CNY, with electricity",
-                published=about(1.7e6, 0.03),
-                computed=plain,
-                assumption="it takes 4.4 W at 0.5 CNY a kWh",
-                assumed=with_power,
+                name="uptime that would give 1.7e6 without electricity, back-solved",
+                computed=1.7e6 / plain,
             ),
             Claim(
                 name="price over a mid-size hosted model's",
                 published=about(0.01, 0.1, "about 1/100"),
-                assumption="Mistral Medium's price of a token written",
+                assumption="1.7e6 tokens a CNY as published, and Mistral Medium's price of a token written",
                 assumed=1e6 / 1.7e6 / (8.10 * rate),
             ),
             Claim(
@@ -114,3 +113,18 @@ def _phone() -> Figure:
             Claim(name="weights saved, scales of groups of 32 counted", computed=1 - 4.5 / 16),
         ],
     )
+
+
+def _phone_tokens_per_cny(watts: float, cny_per_kwh: float) -> float:
+    rate, per_month = cny_per_usd(), _PHONE_TOKENS_PER_SECOND * _SECONDS_PER_YEAR / 12
+    option = edge_option(
+        "phone",
+        device_usd=_PHONE_CNY / rate,
+        life_years=_PHONE_YEARS,
+        calls_per_device_month=per_month,
+        joules_per_call=watts / _PHONE_TOKENS_PER_SECOND,
+        usd_per_kwh=cny_per_kwh / rate,
+    )
+    assert option.usd_per_call is not None, "its power has a price"
+    tokens = per_month * 12 * _PHONE_YEARS
+    return tokens / (_PHONE_CNY + option.usd_per_call * rate * tokens)
