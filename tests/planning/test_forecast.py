@@ -13,7 +13,6 @@ from understudy.planning.forecast import (
     Doubling,
     Range,
     cost_reaches,
-    device_capacity,
     forecast_fit,
     gpt4_class_forecast,
     size_after,
@@ -150,30 +149,6 @@ def test_pairs_of_equal_ability_imply_their_density_ratio():
     times = [one.doubling_days for one in ABILITY_PAIRS]
     assert times[-1] is None
     assert all(time is None or 20 < time < 400 for time in times)
-
-
-def test_a_device_holds_what_its_memory_and_speed_allow():
-    assert device_capacity(memory_bytes=8e9, bits_per_parameter=4, usable_share=1) == 16e9
-    slow = device_capacity(
-        memory_bytes=8e9, bits_per_parameter=4, bandwidth_bytes_per_second=50e9, least_tokens_per_second=20
-    )
-    assert slow == pytest.approx(50e9 / 20 / 0.5)
-    assert device_capacity(memory_bytes=8e9, bits_per_parameter=16, usable_share=0.5) == 2e9
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"memory_bytes": 0},
-        {"bits_per_parameter": -4},
-        {"usable_share": 1.5},
-        {"bandwidth_bytes_per_second": 1e9},
-        {"bandwidth_bytes_per_second": 1e9, "least_tokens_per_second": 0},
-    ],
-)
-def test_impossible_devices_are_refused(wrong):
-    with pytest.raises(ConfigError):
-        device_capacity(**{"memory_bytes": 8e9, "bits_per_parameter": 4, **wrong})
 
 
 @pytest.mark.parametrize("ends", [(1, 2, 3), (0, 0, 1), (1, 0.5, float("inf"))])

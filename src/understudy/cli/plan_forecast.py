@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from understudy.drawing.xy import Chart
     from understudy.economics.trends import TrendFit
     from understudy.planning.forecast import Crossing, Doubling, Range
 
@@ -81,6 +80,7 @@ def forecast_command(
     The interval holds how well the doubling time and the size are known, not whether the trend goes on.
     """
     from understudy.cli.density_view import write_chart
+    from understudy.cli.plan_forecast_view import forecast_chart, show_forecast, show_runs
     from understudy.planning.forecast import Range, forecast_fit, useful_until
 
     size = _size(n_parameters, params_range, ruler_path, score, best_density, confidence)
@@ -107,7 +107,7 @@ def forecast_command(
     half = useful_until(day, density, confidence=confidence, seed=seed)
     runs = None if epoch_csv is None else _runs(epoch_csv, target_usd, confidence, seed)
     if plot:
-        write_chart(_chart(size, capacity, day, fits, density, device), plot)
+        write_chart(forecast_chart(size, capacity, day, fits, density, device), plot)
     if is_json:
         found: dict[str, Any] = {
             "n_parameters": size.value,
@@ -123,15 +123,15 @@ def forecast_command(
         }
         click.echo(json.dumps(found, indent=1))
         return
-    _show(size, capacity, day, fits, half, density, device)
+    show_forecast(size, capacity, day, fits, half, density, device)
     if runs is not None:
-        _show_runs(*runs, target_usd)
+        show_runs(*runs, target_usd)
 
 
 def _bits(weights: str | None, bits: float | None) -> float:
     from understudy.economics.transformer.precision import parse_precision
     from understudy.errors import ConfigError
-    from understudy.planning.forecast import FORMAT
+    from understudy.planning.device_capacity import FORMAT
 
     if bits is not None and weights is not None:
         raise ConfigError("weights have one format", todo="give --weights or --bits")
@@ -149,7 +149,11 @@ def _capacity(
 ) -> float:
     from understudy.economics.hardware.catalogue import find_device
     from understudy.errors import ConfigError
-    from understudy.planning.forecast import USABLE_MEMORY_SHARE, device_capacity, named_device_capacity
+    from understudy.planning.device_capacity import (
+        USABLE_MEMORY_SHARE,
+        device_capacity,
+        named_device_capacity,
+    )
 
     if device_id is not None and memory_bytes is None:
         return named_device_capacity(
@@ -239,101 +243,3 @@ def _runs(path: str, target_usd: float, confidence: float, seed: int) -> tuple[T
 
     trend = leading_run_trend(path, keep="highest", confidence=confidence, seed=seed)
     return trend, cost_reaches(trend, target_usd)
-
-
-def _when(found: Crossing, on: date) -> str:
-    if found.is_already:
-        return f"it does on {on.isoformat()} already"
-    if found.day is None:
-        return f"unknown: {found.reason}"
-    low = found.lower.isoformat() if found.lower else "?"
-    high = found.upper.isoformat() if found.upper else "more than 30 years on"
-    if low == high:
-        return found.day.isoformat()
-    middle = ""
-    if found.median and found.lower and found.upper:
-        # The stated values need not be the middle of their ranges; said where it shows.
-        away = abs((found.median - found.day).days)
-        if away > (found.upper - found.lower).days / 10:
-            middle = f"; median of the draws {found.median.isoformat()}"
-    return f"{found.day.isoformat()} ({100 * found.confidence:g} %: {low} to {high}{middle})"
-
-
-def _show(
-    size: Range,
-    capacity: float,
-    on: date,
-    fits: Crossing,
-    half: Crossing,
-    density: Doubling,
-    device: Doubling | None,
-) -> None:
-    from understudy.cli.density_view import between, print_table, size_text
-
-    spread = "" if size.low == size.high else f" ({between(size.low, size.high, size_text)})"
-    days = density.days
-    moves = f"{days.value:g} days" + (
-        "" if days.low == days.high else f" ({days.low:.0f} to {days.high:.0f})"
-    )
-    rows = [
-        ("ability", f"had by {size_text(size.value)} parameters{spread} on {on.isoformat()}"),
-        ("device", f"holds {size_text(capacity)} parameters"),
-        ("density", f"doubles in {moves}"),
-    ]
-    if device is not None:
-        rows.append(
-            ("device grows", f"doubles in {device.days.value:g} days; both in {fits.doubling_days:.1f}")
-        )
-    rows.append(("fits", _when(fits, on)))
-    if fits.n_doublings > 0:
-        rows.append(("", f"after {fits.n_doublings:.2f} doublings, if the trend goes on"))
-    rows.append(("half the size", f"does by {_when(half, on)}: a model's useful life"))
-    print_table(rows)
-
-
-def _show_runs(trend: TrendFit, reached: Crossing, target_usd: float) -> None:
-    from understudy.cli.density_view import between, print_table
-    from understudy.units import format_usd
-
-    months, low, high = trend.doubling_months
-    assert months is not None, "a trend that does not move was refused"
-    last, dearest = max(trend.used)
-    print_table(
-        [
-            ("leading run", f"cost doubles in {months:.1f} months ({between(low, high, '{:.1f}'.format)})"),
-            ("", trend.chosen),
-            ("last record", f"{format_usd(dearest)} on {last}"),
-            (
-                f"{format_usd(target_usd)}",
-                f"on the line through the records: {_when(reached, date.fromisoformat(last))}",
-            ),
-        ]
-    )
-
-
-def _chart(
-    size: Range, capacity: float, on: date, fits: Crossing, density: Doubling, device: Doubling | None
-) -> Chart:
-    from understudy.cli.density_view import month_tick, year_of
-    from understudy.drawing.xy import Axis, Chart, Series
-    from understudy.planning.forecast import size_after
-
-    end = fits.day or datetime.now(UTC).date()
-    span = max((end - on).days * 1.25, 2 * density.days.value)
-    days = [span * at / 60 for at in range(61)]
-    years = [year_of(on + timedelta(days=round(one))) for one in days]
-    needed = [size_after(size.value, one, density.days.value) for one in days]
-    fast = [size_after(size.low, one, density.days.low) for one in days]
-    slow = [size_after(size.high, one, density.days.high) for one in days]
-    grows = 0.0 if device is None else 1 / device.days.value
-    holds = [capacity * 2 ** (one * grows) for one in days]
-    year = Axis("time", tick=month_tick)
-    return Chart(
-        "The size that an ability takes, and what a device holds",
-        year,
-        Axis("parameters", is_log=True),
-        [
-            Series("ability", years, needed, low=fast, high=slow, colour="accent"),
-            Series("device", years, holds, kind="dashed"),
-        ],
-    )

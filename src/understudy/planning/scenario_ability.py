@@ -9,9 +9,10 @@ from understudy.density.measure import Measurement, measure
 from understudy.density.ruler import load_ruler
 from understudy.economics.trends import NAMED_TRENDS
 from understudy.errors import ConfigError
+from understudy.planning.device_capacity import device_capacity
 from understudy.planning.figures.collection import all_figures
 from understudy.planning.figures.figure import Figure
-from understudy.planning.forecast import Crossing, Doubling, Range, device_capacity, forecast_fit
+from understudy.planning.forecast import Crossing, Doubling, Range, forecast_fit
 from understudy.planning.scenario import Scenario
 
 __all__ = ["ForecastPlan", "density_of", "figures_of", "forecast_of"]
