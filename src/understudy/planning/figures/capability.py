@@ -10,6 +10,7 @@ from statistics import median
 
 from understudy.economics.trends import DAYS_PER_MONTH, DAYS_PER_YEAR, NAMED_TRENDS, combined_doubling_days
 from understudy.planning.ability_pairs import ABILITY_PAIRS, AbilityPair
+from understudy.planning.figures import compression
 from understudy.planning.figures.figure import Claim, Figure, about, at_least, between
 from understudy.planning.forecast import Doubling, gpt4_class_forecast, useful_until
 
@@ -22,7 +23,15 @@ _OBSSCALING = "ObsScaling_base_llm_benchmark_eval.csv"
 
 def figures(data: Path | None = None) -> list[Figure]:
     """Entries 16 to 22; with `data`, the folder of published points, those that need measured scores too."""
-    return [_growth(), _price(), _chips(), _pairs(data), _pruning(), _forecast(), _useful_life()]
+    return [
+        _growth(),
+        _price(),
+        _chips(),
+        _pairs(data),
+        *compression.figures(data),
+        _forecast(),
+        _useful_life(),
+    ]
 
 
 def _growth() -> Figure:
@@ -155,20 +164,6 @@ def _scores(path: Path) -> dict[str, float] | None:
         return None
     with path.open(encoding="utf-8", newline="") as stream:
         return {row["Model"]: float(row["MMLU"]) for row in csv.DictReader(stream) if row["MMLU"]}
-
-
-def _pruning() -> Figure:
-    return Figure(
-        "20",
-        "pruning and distilling",
-        "Pruning and distilling an existing model usually lowers density against training small from scratch.",
-        ["`understudy density compress-check` measures rho before and after a compression"],
-        [
-            Claim(
-                name="density after over before", missing="needs scores of a model and of its compressed form"
-            )
-        ],
-    )
 
 
 def _forecast() -> Figure:

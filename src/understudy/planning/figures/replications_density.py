@@ -21,10 +21,10 @@ from understudy.density.trend import DatedDensity, fit_trend
 from understudy.errors import DataError
 from understudy.planning.figures.figure import Claim, Figure, about, between
 
-__all__ = ["admitted_families", "figures"]
+__all__ = ["OPEN_MODELS", "admitted_families", "admitted_rulers", "figures"]
 
 _LADDER = "olmo_ladder_final_points.csv"
-_OPEN_MODELS = "ObsScaling_base_llm_benchmark_eval.csv"
+OPEN_MODELS = "ObsScaling_base_llm_benchmark_eval.csv"
 _LARGEST_RUNG = 1.4e9
 _MULTIPLES = ("1", "2", "5", "10")
 """Times 20 tokens a parameter: the runs that the ladder's authors fit; the table also has runs of half as many."""
@@ -176,9 +176,9 @@ def admitted_families(path: Path) -> list[str]:
 
 def _doubling(data: Path | None) -> Figure:
     statement = "ObsScaling, MMLU, models up to 15B: the best density doubles in 2.6 to 3.8 months over reasonable rulers."
-    name, path = "the doubling time of density, measured", _file(data, _OPEN_MODELS)
+    name, path = "the doubling time of density, measured", _file(data, OPEN_MODELS)
     if path is None:
-        missing = f"needs --data with {_OPEN_MODELS}"
+        missing = f"needs --data with {OPEN_MODELS}"
         return Figure("S6", name, statement, [], [Claim(name="doubling time", missing=missing)])
     families = admitted_families(path)
     months = {
@@ -232,8 +232,7 @@ def _ruler_claim(family: str, law: str, months: float | None) -> Claim:
     )
 
 
-def _doubling_months(path: Path, family: str, law: LossLaw) -> float | None:
-    """By one ruler; ``None`` where its family's scores do not fall with loss, or too few records are left."""
+def _ruler_of(path: Path, family: str, law: LossLaw) -> Ruler:
     points = read_family(
         path,
         n_column="Model Size (B)",
@@ -244,8 +243,25 @@ def _doubling_months(path: Path, family: str, law: LossLaw) -> float | None:
         d_scale=1e12,
         keep=[("Model Family", family)],
     )
+    return fit_ruler(points, chance=_MMLU_CHANCE, lower=_MMLU_CHANCE, law=law, n_draws=0)
+
+
+def admitted_rulers(path: Path) -> list[Ruler]:
+    """Every ruler that the rule admits, under both published laws; those whose scores give none are left out."""
+    rulers = []
+    for family in admitted_families(path):
+        for law in _LAWS:
+            try:
+                rulers.append(_ruler_of(path, family, named_law(law)[0]))
+            except DataError:
+                continue
+    return rulers
+
+
+def _doubling_months(path: Path, family: str, law: LossLaw) -> float | None:
+    """By one ruler; ``None`` where its family's scores do not fall with loss, or too few records are left."""
     try:
-        ruler = fit_ruler(points, chance=_MMLU_CHANCE, lower=_MMLU_CHANCE, law=law, n_draws=0)
+        ruler = _ruler_of(path, family, law)
         trend = fit_trend(_dated(path, ruler), max_parameters=_MOST_PARAMETERS, n_draws=0)
     except DataError:
         return None
