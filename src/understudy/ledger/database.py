@@ -179,9 +179,11 @@ class Ledger:
 
 def _insert_calls(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(calls).on_conflict_do_nothing(index_elements=[calls.c.id]).returning(calls.c.id)
+    statement = make(calls).on_conflict_do_nothing(index_elements=[calls.c.id])
+    if connection.dialect.name == "sqlite":
+        return connection.execute(statement, rows).rowcount
     # Counted by what comes back: psycopg says no number of rows for many statements in one.
-    return len(connection.execute(statement, rows).all())
+    return len(connection.execute(statement.returning(calls.c.id), rows).all())
 
 
 def _row(record: CallRecord | AuditRecord) -> dict[str, Any]:

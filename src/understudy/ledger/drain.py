@@ -34,6 +34,10 @@ REFUSED_NAME: Final = "refused.jsonl"
 _log = logging.getLogger("understudy.ledger")
 
 
+_FAR_BEHIND: Final = 1_000
+_PAUSES: Final = 4.0
+
+
 class Drainer:
     """Drains a spool, and the orphans of its folder, to a ledger.
 
@@ -59,7 +63,7 @@ class Drainer:
         ledger: Ledger,
         *,
         interval_s: float = 0.2,
-        most_records: int = 500,
+        most_records: int = 80,
         adopt_every_s: float = 30.0,
         most_backoff_s: float = 10.0,
     ) -> None:
@@ -166,11 +170,20 @@ class Drainer:
         self._n_failures, self._last_error = 0, None
 
     def _drain_spool(self) -> None:
-        while not self._is_stopping and (batch := self._spool.read(self._most_records)).n_lines:
+        while not self._is_stopping:
+            began_s = time.perf_counter()
+            # Far behind, what counts is to catch up, and large batches cost less.
+            is_far_behind = self._spool.n_written - self._spool.n_drained > _FAR_BEHIND
+            batch = self._spool.read(_FAR_BEHIND if is_far_behind else self._most_records)
+            if not batch.n_lines:
+                return
             self._insert(batch)
             self._spool.mark_drained(batch)
             with self._progress:
                 self._progress.notify_all()
+            if not is_far_behind and not self._n_flushing:
+                # In small bites with pauses between: while this thread computes, the one that answers waits for it.
+                self._wake.wait(_PAUSES * (time.perf_counter() - began_s))
 
     def _adopt_if_due(self) -> None:
         if time.monotonic() < self._next_adoption_s:
