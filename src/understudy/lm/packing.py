@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ import torch
 from understudy.errors import DataError
 from understudy.lm.shards import TokenShards
 
-__all__ = ["NOTHING", "Pack", "PackedTokens", "pack"]
+__all__ = ["NOTHING", "Batches", "EpochOrder", "Pack", "PackedTokens", "pack"]
 
 NOTHING = -100
 """Label of a token that is asked for nothing: what torch's cross-entropy leaves out."""
@@ -35,12 +36,15 @@ class Pack:
     labels_BS
         The next token of the same piece, else :data:`NOTHING`. Already shifted: position t holds what position
         t should predict.
+    weights_BS
+        Of each label in the loss; ``None``: all 1.
     """
 
     tokens_BS: torch.Tensor  # noqa: N815  (shape suffix)
     positions_BS: torch.Tensor  # noqa: N815
     pieces_BS: torch.Tensor  # noqa: N815
     labels_BS: torch.Tensor  # noqa: N815
+    weights_BS: torch.Tensor | None = None  # noqa: N815
 
     @property
     def n_labels(self) -> int:
@@ -59,15 +63,46 @@ class Pack:
             self.positions_BS.to(device),
             self.pieces_BS.to(device),
             self.labels_BS.to(device),
+            None if self.weights_BS is None else self.weights_BS.to(device),
         )
 
     def split(self, n_sequences: int) -> list[Pack]:
         """Cut into batches of `n_sequences` at most, in order."""
-        parts = (
-            torch.split(tensor, n_sequences)
-            for tensor in (self.tokens_BS, self.positions_BS, self.pieces_BS, self.labels_BS)
+        starts = range(0, len(self.tokens_BS), n_sequences)
+        return [self._rows(slice(start, start + n_sequences)) for start in starts]
+
+    def _rows(self, rows: slice) -> Pack:
+        weights = None if self.weights_BS is None else self.weights_BS[rows]
+        return Pack(
+            self.tokens_BS[rows], self.positions_BS[rows], self.pieces_BS[rows], self.labels_BS[rows], weights
         )
-        return [Pack(*four) for four in zip(*parts, strict=True)]
+
+
+class Batches(Protocol):
+    """What the training loop draws from: sequences by number, in an order that is a function of seed and epoch."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the content: a resumed run must find the same."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the order."""
+        ...
+
+    @property
+    def n_sequences(self) -> int:
+        """Sequences in one epoch, 1 or more."""
+        ...
+
+    def take(self, numbers: Sequence[int]) -> Pack:
+        """Pack the sequences with these numbers."""
+        ...
+
+    def batch(self, number: int, size: int) -> Pack:
+        """Batch `number` (from 0) of `size` sequences, over epochs."""
+        ...
 
 
 def pack(tokens_BS: torch.Tensor, end_id: int) -> Pack:  # noqa: N803
@@ -97,8 +132,9 @@ class PackedTokens:
 
     def __init__(self, shards: TokenShards, *, sequence_tokens: int, seed: int = 0) -> None:
         self.shards, self.sequence_tokens, self.seed = shards, sequence_tokens, seed
+        self.fingerprint = shards.fingerprint
         self.n_sequences = shards.n_tokens // sequence_tokens
-        self._epoch, self._order = -1, np.zeros(0, np.int64)
+        self._order = EpochOrder(self.n_sequences, seed)
         if not self.n_sequences:
             raise DataError(
                 "there is less text than one sequence needs",
@@ -114,11 +150,23 @@ class PackedTokens:
 
     def batch(self, number: int, size: int) -> Pack:
         """Batch `number` (from 0) of `size` sequences; epochs follow each other, each in an order of its own."""
-        return self.take([self._at(place) for place in range(number * size, (number + 1) * size)])
+        return self.take(self._order.places(number, size))
+
+
+class EpochOrder:
+    """The order of `count` sequences: epochs follow each other, each in an order of its own that seed and epoch fix."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._epoch, self._order = -1, np.zeros(0, np.int64)
+
+    def places(self, number: int, size: int) -> list[int]:
+        """Numbers of the sequences in batch `number` (from 0) of `size`."""
+        return [self._at(place) for place in range(number * size, (number + 1) * size)]
 
     def _at(self, place: int) -> int:
-        epoch, rest = divmod(place, self.n_sequences)
+        epoch, rest = divmod(place, self._count)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = np.random.default_rng([self.seed, epoch]).permutation(self.n_sequences)
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
         return int(self._order[rest])

@@ -26,7 +26,7 @@ from understudy.lm.checkpoint import TrainingState, read_newest, restore, write_
 from understudy.lm.decoder import expert_blocks, shape_of
 from understudy.lm.load import gate_drift, layer_load
 from understudy.lm.pace import Pace, PaceMeter
-from understudy.lm.packing import NOTHING, Pack, PackedTokens
+from understudy.lm.packing import NOTHING, Batches, Pack
 from understudy.lm.record import StepRecord, append_record, read_records, write_records
 from understudy.lm.settings import TrainSettings
 from understudy.training.loop import numeric_scope
@@ -67,19 +67,20 @@ def next_token_loss(model: PreTrainedModel, pack: Pack) -> torch.Tensor:
         attention_mask=pack.attends(),
         use_cache=False,
     ).logits
-    labels = pack.labels_BS.flatten()
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1), labels, ignore_index=NOTHING, reduction="sum"
-    )
+    flat, labels = logits.float().flatten(0, 1), pack.labels_BS.flatten()
+    if pack.weights_BS is None:
+        return functional.cross_entropy(flat, labels, ignore_index=NOTHING, reduction="sum")
+    each = functional.cross_entropy(flat, labels, ignore_index=NOTHING, reduction="none")
+    return (each * pack.weights_BS.flatten()).sum()
 
 
 def train(
     model: PreTrainedModel,
-    data: PackedTokens,
+    data: Batches,
     settings: TrainSettings,
     folder: Path,
     *,
-    valid: PackedTokens | None = None,
+    valid: Batches | None = None,
     objective: Objective = next_token_loss,
     start: str | None = None,
     on_step: Callable[[StepRecord, Pace], None] | None = None,
@@ -165,13 +166,13 @@ def train(
 
 
 def _binding(
-    model: PreTrainedModel, data: PackedTokens, settings: TrainSettings, start: str | None
+    model: PreTrainedModel, data: Batches, settings: TrainSettings, start: str | None
 ) -> dict[str, Any]:
     """Give all that a run must share with the checkpoint that it goes on from."""
     return {
         "settings": settings.binding(),
         "shape": shape_of(model).to_dict(),
-        "data": data.shards.fingerprint,
+        "data": data.fingerprint,
         "order_seed": data.seed,
         "start": start,
     }
@@ -241,7 +242,7 @@ def _check_finite(record: StepRecord, checkpoint: Path | None) -> None:
 
 
 @torch.no_grad()
-def validation_loss(model: PreTrainedModel, valid: PackedTokens, settings: TrainSettings) -> float:
+def validation_loss(model: PreTrainedModel, valid: Batches, settings: TrainSettings) -> float:
     """Cross-entropy per token in nats over `validate_sequences` sequences, evenly spaced in `valid`."""
     was_training = model.training
     model.eval()

@@ -1,7 +1,8 @@
-"""What a student has to do for a field: the field's kind turned into one of four learnable problems.
+"""What a student has to do for a field: the field's kind turned into one of five learnable problems.
 
 `classify` (one of a few values, null and absent among them), `multilabel` (a set of values), `point` (copy a
-stretch of the input, or null, or absent; numbers that stand in the input are pointed at too) and `regress`.
+stretch of the input, or null, or absent; numbers that stand in the input are pointed at too), `regress` and
+`write` (compose a text).
 A problem is what an artefact stores, so that the runtime can turn a student's scores into values.
 """
 
@@ -16,8 +17,8 @@ from understudy.task.field import Field
 
 __all__ = ["MODES", "Problem", "ProblemMode", "decode_value", "encode_value"]
 
-ProblemMode = Literal["classify", "multilabel", "point", "regress"]
-MODES: tuple[ProblemMode, ...] = ("classify", "multilabel", "point", "regress")
+ProblemMode = Literal["classify", "multilabel", "point", "regress", "write"]
+MODES: tuple[ProblemMode, ...] = ("classify", "multilabel", "point", "regress", "write")
 _ABSENT_JSON = {"absent": True}
 
 
@@ -34,7 +35,8 @@ class Problem:
     values
         `classify`: the classes, in the order of the score columns (may hold ``None`` and ABSENT).
         `multilabel`: the labels. `point`: the non-span values that occur (``None`` and/or ABSENT), in the
-        order of the score columns that follow the span. `regress`: empty.
+        order of the score columns that follow the span. `regress`: empty. `write`: the values that are no
+        text and occur (``None`` and/or ABSENT).
     """
 
     field: Field
