@@ -215,10 +215,13 @@ class WriterComponent:
     def _prompts(self, inputs: Sequence[InputParts]) -> list[list[int]]:
         loaded = self._loaded()
         prompts = [self._prompt(loaded, parts) for parts in inputs]
-        self.truncated_count += sum(prompt.is_truncated for prompt in prompts)
+        with self._lock:
+            self.truncated_count += sum(prompt.is_truncated for prompt in prompts)
         return [prompt.ids for prompt in prompts]
 
-    def _write(self, prompts: Sequence[Sequence[int]], sampling: Sampling | None = None) -> list[_Answer]:
+    def _write(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling] | None = None
+    ) -> list[_Answer]:
         loaded = self._loaded()
         written = generate(
             loaded.decoder,
@@ -249,16 +252,13 @@ class WriterComponent:
         }
         if has_samples:
             count = self._confidence.samples
+            draws = [Sampling(self._confidence.temperature, self._seed + draw) for draw in range(count)]
+            # The draws of one prompt stand together, so that it is read once.
+            others = self._write([prompt for prompt in prompts for _ in draws], draws * len(prompts))
             same = np.zeros(shape)
-            for draw in range(count):
-                others = self._write(prompts, Sampling(self._confidence.temperature, self._seed + draw))
-                same += [
-                    [
-                        float(values_equal(problem.field, *pair))
-                        for problem, *pair in zip(self.problems, other.values, one.values, strict=True)
-                    ]
-                    for other, one in zip(others, answers, strict=True)
-                ]
+            for at, other in enumerate(others):
+                pairs = zip(self.problems, other.values, answers[at // count].values, strict=True)
+                same[at // count] += [values_equal(problem.field, *pair) for problem, *pair in pairs]
             mixed = np.where(means > 0, (same + means) / (count + 1), 0.0)
             sure["samples"] = list(mixed.T.copy())
         return sure
