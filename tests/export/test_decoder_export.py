@@ -143,7 +143,9 @@ def test_the_graphs_of_a_t5_equal_transformers(activation: str, tmp_path: Path) 
     assert np.ptp(wanted.numpy()) > 1
     (written,) = generate(decoder, [PROMPT], end_ids=[1], max_new_tokens=12)
     with torch.no_grad():
-        whole = model.generate(torch.tensor([PROMPT]), max_new_tokens=12, do_sample=False)[0].tolist()
+        whole = model.generate(torch.tensor([PROMPT]), max_new_tokens=12, do_sample=False, use_cache=False)[
+            0
+        ].tolist()
     assert whole == [0, *written.tokens, *([1] if written.is_finished else [])]
 
 
