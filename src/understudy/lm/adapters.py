@@ -7,6 +7,7 @@ and folds the adapters into the base's own weights, not into the rounded ones.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -85,7 +86,9 @@ def _with_adapters(model: PreTrainedModel, base: BaseModel, rank: int, seed: int
         lora_dropout=0.0,
         target_modules=_T5_TARGETS if base.is_seq2seq else _CAUSAL_TARGETS,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        # peft asks transformers for what transformers has renamed.
+        warnings.simplefilter("ignore", FutureWarning)
         torch.manual_seed(seed)
         adapted: torch.nn.Module = get_peft_model(model, settings)
     return adapted
