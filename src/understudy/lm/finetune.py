@@ -289,7 +289,7 @@ def _train(
         "n_rows": len(learnt),
         "n_held": len(held),
         "n_answer_tokens": sum(len(row.answer) for row in learnt),
-        "parameters": sum(parameter.numel() for parameter in start.model.parameters()),
+        "trained_parameters": sum(one.numel() for one in start.model.parameters() if one.requires_grad),
         "first_loss": run.records[0].loss,
         "last_loss": run.records[-1].loss,
         "held_loss": best.loss if held else None,

@@ -103,5 +103,7 @@ def training_plan(
         seed=seed,
         checkpoint_every=max(1, n_steps // 6),
         keep_checkpoints=1,
+        validate_every=max(1, n_steps // 6),
+        validate_sequences=256,
     )
     return WriterPlan(settings, n_steps / per_epoch)
