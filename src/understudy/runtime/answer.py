@@ -13,7 +13,7 @@ from typing import Any
 
 from understudy.calls.call import ABSENT, InputParts
 from understudy.runtime.artefact import read_manifest
-from understudy.runtime.component import Component, load_component
+from understudy.runtime.component import Component, WritingComponent, load_component
 from understudy.runtime.stages import Cascade, CascadeResult, Stage
 from understudy.task.problem import Problem
 from understudy.task.task import Task
@@ -158,6 +158,16 @@ class Understudy:
             value = answer.value
             yield value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         return answer
+
+    def answer_unwritten(self, parts: InputParts) -> Answer | None:
+        """The answer, if a stage before the first that writes is sure enough; such an answer costs no writing."""
+        writes = (
+            any(isinstance(self.cascade.components[name], WritingComponent) for name in stage.members)
+            for stage in self.cascade.stages
+        )
+        before = next((at for at, is_writing in enumerate(writes) if is_writing), 0)
+        result = self.cascade.first_sure(parts, before)
+        return None if result is None else self._answers(result)[0]
 
     def predict(self, parts: Sequence[InputParts]) -> CascadeResult:
         """Raw predictions for inputs that are already cut into parts."""

@@ -239,6 +239,16 @@ class Cascade:
         component = self.components[last.members[0]]
         return component if isinstance(component, WritingComponent) else None
 
+    def first_sure(self, given: InputParts, most: int) -> CascadeResult | None:
+        """What the first `most` stages (not the last of all) say of one input; ``None`` if none is sure enough."""
+        memory: dict[str, tuple[npt.NDArray[np.int64], list[FieldPrediction]]] = {}
+        for number, stage in enumerate(self.stages[:most]):
+            fields = self._run_stage(stage, [given], np.arange(1), memory)
+            sure = record_confidence(fields, self.is_required)
+            if stage.floor is None or sure[0] >= stage.floor:
+                return CascadeResult(fields, sure, np.array([number], dtype=np.int64))
+        return None
+
     def stream(self, given: InputParts) -> Generator[str, None, CascadeResult]:
         """Pieces of what the :attr:`writer` writes, as it writes; returns what :meth:`predict` would.
 
@@ -246,12 +256,9 @@ class Cascade:
         """
         writer = self.writer
         assert writer is not None, "the last stage writes"
-        memory: dict[str, tuple[npt.NDArray[np.int64], list[FieldPrediction]]] = {}
-        for number, stage in enumerate(self.stages[:-1]):
-            fields = self._run_stage(stage, [given], np.arange(1), memory)
-            sure = record_confidence(fields, self.is_required)
-            if stage.floor is None or sure[0] >= stage.floor:
-                return CascadeResult(fields, sure, np.array([number], dtype=np.int64))
+        early = self.first_sure(given, len(self.stages) - 1)
+        if early is not None:
+            return early
         predictions = yield from writer.stream(given)
         names = [problem.field.name for problem in writer.problems]
         fields = self._combined(self.stages[-1], [dict(zip(names, predictions, strict=True))])
