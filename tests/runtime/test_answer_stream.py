@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from scripted_writer import UNSURE_WORD, RoteWriter, register_rote, write_rote_artefact, written_for
 from understudy.runtime.answer import Answer, Understudy, load
+from understudy.runtime.stream import WRITER_CHUNK_LINES, answer_stream, count_finished_lines
 
 TEXTS = ["where is my parcel", f"zebra {UNSURE_WORD}", "👩‍👩‍👧 订单", "", "known question"]
 Make = Callable[..., Understudy]
@@ -75,6 +78,27 @@ def test_closing_ends_the_writing(make: Make) -> None:
     next(pieces)
     pieces.close()
     assert (rote(model).n_tokens, rote(model).n_closed) == (1, 1)
+
+
+def test_lines_for_a_writer_are_answered_few_at_a_time(make: Make, tmp_path: Path) -> None:
+    model = make(threshold=0.5)
+    lines = b"".join(json.dumps(f"{text} {at}").encode() + b"\n" for at in range(20) for text in TEXTS)
+    told = []
+    out = tmp_path / "out.jsonl"
+    with out.open("wb") as target:
+        answer_stream(model, io.BytesIO(lines), target, progress=lambda counts: told.append(counts.read))
+    assert max(rote(model).sizes) == WRITER_CHUNK_LINES
+    assert told == [*range(WRITER_CHUNK_LINES, 100, WRITER_CHUNK_LINES), 100]
+    whole = out.read_bytes()
+    # Killed after the 37th line, and half of the next.
+    with out.open("r+b") as target:
+        kept = b"".join(whole.splitlines(keepends=True)[:37])
+        target.truncate(len(kept) + 5)
+        skip, end = count_finished_lines(out)
+        target.truncate(end)
+        target.seek(end)
+        answer_stream(model, io.BytesIO(lines), target, skip=skip)
+    assert out.read_bytes() == whole
 
 
 def test_a_text_within_an_object_is_not_live_and_comes_as_json(make: Make) -> None:

@@ -100,6 +100,17 @@ class Understudy:
         Its manifest, verified.
     cascade
         Its stages over loaded components.
+
+    Attributes
+    ----------
+    task
+        What it is for.
+    threshold, field_thresholds
+        Of the record and per field; ``None`` where nothing is certified.
+    is_writer
+        Whether a component of it writes texts piece by piece, which takes its time.
+    never_answered
+        Required fields that no rung writes.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any], cascade: Cascade) -> None:
@@ -108,6 +119,7 @@ class Understudy:
         self.threshold: float | None = manifest["threshold"]
         self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
         deferred: Sequence[str] = manifest.get("deferred_fields", ())
+        self.is_writer = any(isinstance(one, WritingComponent) for one in cascade.components.values())
         self.never_answered = [
             field.name for field in self.task.fields if field.name in deferred and field.required
         ]

@@ -15,7 +15,6 @@ from understudy.calls.known_request import KnownRequest
 from understudy.economics.nano import usd_to_nano
 from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.runtime.answer import Understudy, load
-from understudy.runtime.component import WritingComponent
 from understudy.serving.requests import Asked
 from understudy.serving.settings import TaskSettings
 
@@ -92,7 +91,7 @@ class ServedTask:
             student_seconds=measured.get("student_seconds"),
             student_nanousd=usd_to_nano(measured.get("student_usd"), rounding=ROUND_CEILING),
             has_logprobs=settings.has_logprobs,
-            is_writer=any(isinstance(one, WritingComponent) for one in model.cascade.components.values()),
+            is_writer=model.is_writer,
         )
 
     def parts(self, text: str) -> InputParts | None:
