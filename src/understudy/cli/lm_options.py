@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from understudy.lm.record import StepRecord
     from understudy.lm.settings import TrainSettings
 
-__all__ = ["job_options", "make_job", "says_what_is_kept", "show_progress"]
+__all__ = ["job_options", "make_job", "need_torch", "says_what_is_kept", "show_progress"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 10.0
@@ -103,6 +103,22 @@ def job_options(command: _Command) -> _Command:
     return command
 
 
+def need_torch() -> None:
+    """Say what to install where a package to train with is missing.
+
+    Raises
+    ------
+    MissingDependencyError
+        If torch, transformers or accelerate are not installed.
+    """
+    try:
+        import accelerate  # noqa: F401
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError.of(str(error.name), "learn") from error
+
+
 def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     """Check the options, prepare the text in ``OUT/text``, and measure the processor.
 
@@ -116,12 +132,9 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     MissingDependencyError
         If torch, transformers or accelerate are not installed.
     """
-    try:
-        import accelerate  # noqa: F401
-        import torch
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of(str(error.name), "learn") from error
+    need_torch()
+    import torch
+
     from understudy.lm.corpus import CorpusSettings, prepare_corpus
     from understudy.lm.job import Job
     from understudy.lm.processes import check_shares, processes
