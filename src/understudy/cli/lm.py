@@ -18,6 +18,10 @@ _COMMANDS = {
         "understudy.cli.lm_compare:compare_command",
         "A mixture of experts beside dense models of equal size.",
     ),
+    "family": (
+        "understudy.cli.lm_family:family_command",
+        "Models that differ in size and data only; foretells a larger one.",
+    ),
 }
 
 
