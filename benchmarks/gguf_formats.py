@@ -34,8 +34,6 @@ FORMATS = ("f16", "q8_0", "q4_k_m", "q4_k_s", "q4_0")
 SHAPE = DecoderConfig(
     vocab_size=8192, d_model=768, n_layers=8, n_heads=12, n_kv_heads=4, d_ff=2048, context_tokens=1024
 )
-PROMPT_TOKENS = 96
-DECODE_TOKENS = 24
 Floats = npt.NDArray[np.float64]
 
 
@@ -46,13 +44,13 @@ def wall_and_cpu(call: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - began_cpu
 
 
-def one_turn(decoder: GgufDecoder, rows: int) -> dict[str, tuple[float, float]]:
-    """Seconds per token of reading one prompt and of writing `rows` answers at once, (wall, processor)."""
-    prompt = [at * 31 % decoder.vocab_size for at in range(PROMPT_TOKENS)]
+def one_turn(decoder: GgufDecoder, rows: int, tokens: int) -> dict[str, tuple[float, float]]:
+    """Seconds per token of reading a prompt and of writing `rows` answers at once, (wall, processor)."""
+    prompt = [at * 31 % decoder.vocab_size for at in range(2 * tokens)]
     reading = wall_and_cpu(lambda: decoder.start([prompt]).close())
     decoding = decoder.start([prompt[:8]] * rows)
     decoding.step(range(rows), [1] * rows)
-    steps = max(DECODE_TOKENS // rows, 4)
+    steps = max(tokens // rows, 4)
 
     def write() -> None:
         for token in range(steps):
@@ -61,17 +59,21 @@ def one_turn(decoder: GgufDecoder, rows: int) -> dict[str, tuple[float, float]]:
     writing = wall_and_cpu(write)
     decoding.close()
     return {
-        "prompt": (reading[0] / PROMPT_TOKENS, reading[1] / PROMPT_TOKENS),
+        "prompt": (reading[0] / len(prompt), reading[1] / len(prompt)),
         "decode": (writing[0] / steps / rows, writing[1] / steps / rows),
     }
 
 
-def speeds(folder: Path, made: dict[str, dict[str, Any]], threads: int, rounds: int, rows: int) -> None:
+def speeds(
+    folder: Path, made: dict[str, dict[str, Any]], *, threads: int, rounds: int, rows: int, tokens: int
+) -> None:
     """Print tokens per second of each format, and ratios to halves."""
     decoders = {name: GgufDecoder.load(folder / name, {**made[name], "threads": threads}) for name in made}
     for decoder in decoders.values():
-        one_turn(decoder, rows)
-    turns = [{name: one_turn(decoder, rows) for name, decoder in decoders.items()} for _ in range(rounds)]
+        one_turn(decoder, rows, tokens)
+    turns = [
+        {name: one_turn(decoder, rows, tokens) for name, decoder in decoders.items()} for _ in range(rounds)
+    ]
     print(
         f"\n{threads} thread(s), {rows} sequence(s), {rounds} rounds; tokens/s by the clock | by processor time"
     )
@@ -154,6 +156,9 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, help="folder that `understudy lm train --out` made, dense")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument(
+        "--write", type=int, default=32, help="tokens of an answer; a prompt has twice as many"
+    )
     parser.add_argument("--rows", type=int, default=8, help="sequences in the second table")
     parser.add_argument("--sequences", type=int, default=48)
     parser.add_argument("--tokens", type=int, default=96, help="of a held-out sequence")
@@ -166,8 +171,8 @@ def main() -> None:
             folder = Path(scratch) / "speed"
             made = sizes(folder, build_decoder(SHAPE, seed=0), tokeniser, end_id(tokeniser))
             for threads in given.threads:
-                speeds(folder, made, threads, given.rounds, 1)
-            speeds(folder, made, 1, given.rounds, given.rows)
+                speeds(folder, made, threads=threads, rows=1, rounds=given.rounds, tokens=given.write)
+            speeds(folder, made, threads=1, rows=given.rows, rounds=given.rounds, tokens=given.write)
         if given.trained is not None:
             tokeniser, end = read_tokeniser(given.trained / "model")
             model = AutoModelForCausalLM.from_pretrained(given.trained / "model").float().eval()
