@@ -18,6 +18,10 @@ _COMMANDS = {
         "understudy.cli.lm_compare:compare_command",
         "A mixture of experts beside dense models of equal size.",
     ),
+    "compress": (
+        "understudy.cli.lm_compress:compress_command",
+        "Prune, distil and quantise a decoder, and measure each step.",
+    ),
 }
 
 
