@@ -26,6 +26,7 @@ _BUILT_IN = {
     "encoder": "understudy.runtime.encoder:EncoderComponent.load",
     "linear": "understudy.runtime.linear:LinearComponent.load",
     "lookup": "understudy.runtime.lookup:LookupComponent.load",
+    "writer": "understudy.runtime.writer:WriterComponent.load",
 }
 
 

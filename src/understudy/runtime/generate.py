@@ -71,6 +71,8 @@ class Written:
         temperature 1); where the answer is finished, one more for the end. A token that had to come has 0.
     margins
         For the same tokens, the probability of the likeliest allowed one less that of the second, in [0, 1].
+    was_forced
+        For the same tokens, whether the constraint allowed nothing else.
     is_finished
         Whether it ended by itself, rather than by the limit of tokens.
     """
@@ -78,6 +80,7 @@ class Written:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     margins: list[float] = field(default_factory=list)
+    was_forced: list[bool] = field(default_factory=list)
     is_finished: bool = False
 
 
@@ -201,7 +204,9 @@ class _Writer:
         top = float(scores[best])
         written.logprobs.append(float(scores[token]) - top - float(np.log(total)))
         scores[best] = -np.inf
-        written.margins.append((1.0 - float(np.exp(scores.max() - top))) / total)
+        second = float(scores.max())
+        written.margins.append((1.0 - float(np.exp(second - top))) / total)
+        written.was_forced.append(not np.isfinite(second))
         if is_end:
             written.is_finished = True
             return None
