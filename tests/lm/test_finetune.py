@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lm.tiny_base import make_base
 
 import understudy.lm.finetune as finetune
+from lm.tiny_base import make_base
 from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.lm.finetune import FinetuneSettings, fit_writer
 from understudy.lm.fitted_writer import FittedWriter

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from lm.tiny_base import make_base
 
+from lm.tiny_base import make_base
 from understudy.errors import ConfigError, MissingDependencyError, UnderstudyError
 from understudy.lm.adapters import load_for_tuning
 from understudy.lm.base_model import resolve_base_model
