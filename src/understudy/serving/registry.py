@@ -43,6 +43,8 @@ class ServedTask:
         Mean processor time and cost per call as measured when it was built, or ``None``.
     has_logprobs
         Whether it may give its own log-probabilities.
+    is_writer
+        Whether a component of it writes texts piece by piece.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ServedTask:
     student_seconds: float | None
     student_nanousd: int | None
     has_logprobs: bool
+    is_writer: bool = False
 
     @property
     def artefact_id(self) -> str:
@@ -88,6 +91,7 @@ class ServedTask:
             student_seconds=measured.get("student_seconds"),
             student_nanousd=usd_to_nano(measured.get("student_usd"), rounding=ROUND_CEILING),
             has_logprobs=settings.has_logprobs,
+            is_writer=model.is_writer,
         )
 
     def parts(self, text: str) -> InputParts | None:
