@@ -97,6 +97,18 @@ def test_compress_measures_density_with_a_ruler(trained: Path, tmp_path: Path) -
     assert "rho before" in shown.stdout
 
 
+def test_other_texts_can_be_given(trained: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(40):
+        (texts / f"{number}.txt").write_text(f"text {number} is about text {number}\n" * 6)
+    words = ("--steps", "prune", *WORDS, "--texts", texts, "--out", tmp_path / "out", "--quiet", "--json")
+    done = invoke("compress", trained / "model", *words)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "text" / "corpus.json").is_file()
+    assert done.stderr == ""
+
+
 def test_a_model_that_is_not_there_is_one_clear_error(trained: Path, tmp_path: Path) -> None:
     del trained
     done = invoke("compress", tmp_path / "nothing", *WORDS, "--out", tmp_path)

@@ -9,7 +9,17 @@ import pytest
 
 from understudy.calls.call import InputParts
 from understudy.errors import ConfigError
+from understudy.lm.answers import TokenBudget, text_rows, token_rows
+from understudy.lm.config import DecoderConfig
+from understudy.lm.decoder import build_decoder
+from understudy.lm.fitted_writer import FittedWriter
+from understudy.lm.rows import RowBatches
+from understudy.lm.schedule import Schedule
+from understudy.lm.settings import TrainSettings
+from understudy.lm.tokeniser import end_id, train_tokeniser
+from understudy.lm.train import train
 from understudy.runtime.component import load_component
+from understudy.runtime.writing import WriteFormat
 from understudy.students.targets import Targets
 from understudy.students.writer import WriterStudent
 from understudy.students.writer_compressed import (
@@ -29,12 +39,30 @@ TARGETS = [Targets(Problem(Field("reply", "text"), "write"), ANSWERS)]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the rung `writer` keeps what it learnt."""
+    """What the rung `writer` keeps, of a decoder so small that it is learnt in a moment."""
     folder = tmp_path_factory.mktemp("writer-rung")
-    writer = WriterStudent(steps=80, vocab_size=300).fit(INPUTS, TARGETS)
+    words = [text for parts, answer in zip(INPUTS, ANSWERS, strict=True) for text in (*parts, answer)]
+    tokeniser, form = train_tokeniser(words, vocab_size=290), WriteFormat()
+    end = end_id(tokeniser)
+    texts = text_rows(INPUTS, TARGETS, form)
+    rows = token_rows(texts, tokeniser, form, TokenBudget(32, 16, 0, 0, 0), end)
+    shape = DecoderConfig(tokeniser.get_vocab_size(), 64, 4, 2, 2, 128, 64)
+    model = build_decoder(shape, seed=0, end_token=end)
+    settings = TrainSettings(
+        Schedule(150, warm_up_steps=10, floor=0.0),
+        learning_rate=5e-3,
+        batch_sequences=4,
+        sequence_tokens=64,
+        precision="float32",
+    )
+    train(model, RowBatches(rows, sequence_tokens=64, pad_id=end), settings, folder / "run")
+    problems = (TARGETS[0].problem,)
+    fitted = FittedWriter(model, tokeniser, (end,), form, problems, 32, 16, 0, None, {})
+    student = WriterStudent()
+    student.fitted_ = fitted
     (folder / "component").mkdir()
-    writer.export(folder / "component")
-    writer.save_state(folder)
+    student.export(folder / "component")
+    student.save_state(folder)
     return folder
 
 

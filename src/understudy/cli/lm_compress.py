@@ -117,10 +117,14 @@ def _corpus(model: Path, out: Path, given: dict[str, Any], n_tokens: int) -> Cor
     from understudy.lm.shards import TokenShards
     from understudy.lm.tokeniser import read_tokeniser
 
-    theirs = model.parent / "text"
-    if given["texts"] is None and (theirs / "corpus.json").is_file():
-        tokeniser, end = read_tokeniser(theirs / "tokenizer")
-        return Corpus(tokeniser, end, TokenShards(theirs / "train"), TokenShards(theirs / "valid"))
+    own = read_tokeniser(model)[0].to_str()
+    # Beside the model of `lm train`; `lm family` has one text for all its members.
+    for folder in model.absolute().parents[:3]:
+        theirs = folder / "text"
+        if given["texts"] is None and (theirs / "corpus.json").is_file():
+            tokeniser, end = read_tokeniser(theirs / "tokenizer")
+            if tokeniser.to_str() == own:
+                return Corpus(tokeniser, end, TokenShards(theirs / "train"), TokenShards(theirs / "valid"))
     return prepare_corpus(
         out / "text",
         CorpusSettings(
