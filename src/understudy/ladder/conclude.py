@@ -26,7 +26,9 @@ from understudy.ladder.climb import Climb
 from understudy.ladder.facts import candidate_facts, data_facts, evidence_facts, learning_curve, rung_facts
 from understudy.ladder.options import LearnOptions
 from understudy.ladder.repeats import RepeatEvidence
+from understudy.ladder.rungs import writing_rungs
 from understudy.ladder.suspects import suspects
+from understudy.ladder.texts import deferred_reasons
 from understudy.units import format_count, format_share
 
 __all__ = ["conclude", "never_answered"]
@@ -51,7 +53,7 @@ def conclude(
     gold = _gold(built, best, options, delta)
     machine_usd = seconds / 3600 * options.core_hour_usd * options.cores
     money = _money(built, best, teacher_usd, machine_usd)
-    warnings = [*inspected.warnings, *_warnings(data, built, options)]
+    warnings = [*inspected.warnings, *_warnings(data, built, state, options)]
     return {
         "name": data.task.name,
         "options": options.to_dict(),
@@ -59,12 +61,11 @@ def conclude(
         "stop_reason": state.stop_reason,
         "warnings": warnings,
         "deferred_fields": deferred_fields(data),
-        "never_answered": [
-            field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
-        ],
+        "deferred_reasons": deferred_reasons(data.task.fields, state, options),
+        "never_answered": _never(data),
         "data": data_facts(data, state, len(built.evidence.fold)),
         "teacher": _teacher(inspected),
-        "rungs": [_with_lookup(rung, lookup) for rung in rung_facts(state, data, options)],
+        "rungs": [_with_lookup(rung, lookup) for rung in rung_facts(state, options)],
         "candidates": candidate_facts(state),
         **evidence_facts(built, data, options),
         "gold_certificate": None
@@ -81,7 +82,7 @@ def conclude(
         },
         "suspects": suspects(state, data, options),
         "measured": {"student_seconds": best.student_seconds, "student_usd": best.student_usd},
-        "receipt": _receipt(data, state, seconds, machine_usd, teacher_usd),
+        "receipt": _receipt(data, state, options, seconds, machine_usd, teacher_usd),
         "breakeven": {
             "calls": money.volume,
             "reason": money.reason,
@@ -156,7 +157,12 @@ def _money(built: Built, best: Candidate, teacher_usd: float | None, machine_usd
 
 
 def _receipt(
-    data: Dataset, state: Climb, seconds: float, machine_usd: float, teacher_usd: float | None
+    data: Dataset,
+    state: Climb,
+    options: LearnOptions,
+    seconds: float,
+    machine_usd: float,
+    teacher_usd: float | None,
 ) -> dict[str, Any]:
     recorded = data.cost_usd[~np.isnan(data.cost_usd)]
     tokens_in = data.input_tokens[~np.isnan(data.input_tokens)]
@@ -171,6 +177,7 @@ def _receipt(
         "teacher_calls": len(data),
         "teacher_input_tokens": int(tokens_in.sum()) if len(tokens_in) else None,
         "teacher_output_tokens": int(tokens_out.sum()) if len(tokens_out) else None,
+        "writer": _writer_settings(state, options),
         "rungs": [
             {
                 "name": record.plan.name,
@@ -184,15 +191,27 @@ def _receipt(
     }
 
 
-def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
+def _writer_settings(state: Climb, options: LearnOptions) -> dict[str, Any] | None:
+    """What the rungs that write were made of; ``None`` where none was tried."""
+    tried = [record.plan.name for record in state.records if record.fitted is not None]
+    if not writing_rungs(tried):
+        return None
+    return {"base": options.writer_base, "tuning": options.writer_tuning}
+
+
+def _never(data: Dataset) -> list[str]:
+    deferred = deferred_fields(data)
+    return [field.name for field in data.task.fields if field.name in deferred and field.required]
+
+
+def _warnings(data: Dataset, built: Built, state: Climb, options: LearnOptions) -> list[str]:
     out = []
-    never = [
-        field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
-    ]
-    if never:
+    if never := _never(data):
+        reasons = deferred_reasons(data.task.fields, state, options)
+        why = "; ".join(f"{name}: {reasons[name]}" for name in never)
         out.append(
-            f"{', '.join(never)}: free text, which no rung writes, so every whole record is deferred; fields can "
-            "still be used one by one. If the application can do without it, set required = false in a task file"
+            f"{why}. So every whole record is deferred; fields can still be used one by one. If the application can do "
+            "without it, set required = false in a task file"
         )
     exact = [one.field.name for one in data.problems if one.mode == "regress" and one.field.tolerance == 0]
     if exact:
@@ -320,7 +339,8 @@ def _ceiling(inspected: InspectReport) -> NoiseCeiling | None:
 
 def _chance_error(state: Climb) -> float | None:
     """Error of always giving the commonest answer, for a single field; ``None`` for records."""
-    required = [target for target in state.select.targets if target.problem.field.required]
+    targets = state.select.answering(state.problems).targets
+    required = [target for target in targets if target.problem.field.required]
     if len(required) != 1 or not len(state.select):
         return None
     values = [repr(value) for value in required[0].values]

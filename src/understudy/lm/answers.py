@@ -111,18 +111,23 @@ def text_rows(
         )
     answers = [
         TextRow(
-            inputs[at],
-            form.answer(problems, [_canonical(t.problem, t.values[at]) for t in targets]),
+            tuple(map(_clean, inputs[at])),
+            _clean(form.answer(problems, [_canonical(t.problem, t.values[at]) for t in targets])),
             float(weights[at]),
         )
         for at in kept
     ]
     reasons = [
-        TextRow(inputs[at], reason.strip(), float(weights[at]), is_reason=True)
+        TextRow(tuple(map(_clean, inputs[at])), _clean(reason.strip()), float(weights[at]), is_reason=True)
         for at in kept
         if rationales is not None and (reason := rationales[at]) and reason.strip()
     ]
     return [*answers, *reasons]
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates are no characters; each becomes one replacement character, as when it serves."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _canonical(problem: Problem, value: Any) -> Any:

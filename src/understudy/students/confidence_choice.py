@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,7 +21,7 @@ from understudy.runtime.prediction import FieldPrediction
 from understudy.students.targets import Targets
 from understudy.task.field import values_equal
 
-__all__ = ["area_under_risk_coverage", "choose_confidence"]
+__all__ = ["ConfidenceChoice", "area_under_risk_coverage", "choose_confidence"]
 
 _COST_ORDER = ("mean_logprob", "margin", "samples")
 _LEAST_ROWS, _MOST_ROWS = 20, 200
@@ -33,6 +34,29 @@ class _Signals(Protocol):
     def signals(
         self, inputs: Sequence[InputParts]
     ) -> tuple[list[FieldPrediction], dict[str, list[npt.NDArray[np.float64]]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceChoice:
+    """What was chosen, and by what.
+
+    Attributes
+    ----------
+    kind, samples
+        As :class:`understudy.runtime.writer.Confidence` has them.
+    areas
+        Under the risk-coverage curve, by kind; lower is better.
+    error_rate
+        Of all answers, none deferred.
+    n
+        Answers compared.
+    """
+
+    kind: str
+    samples: int
+    areas: dict[str, float]
+    error_rate: float
+    n: int
 
 
 def area_under_risk_coverage(confidence: npt.NDArray[np.float64], is_right: npt.NDArray[np.bool_]) -> float:
@@ -55,7 +79,7 @@ def area_under_risk_coverage(confidence: npt.NDArray[np.float64], is_right: npt.
 
 def choose_confidence(
     folder: Path, inputs: Sequence[InputParts], targets: Sequence[Targets], *, seed: int = 0
-) -> dict[str, Any] | None:
+) -> ConfidenceChoice | None:
     """Choose the confidence for the component in `folder`.
 
     An answer is right if every required field is (all, if none is required), by the field's own equality; the
@@ -74,9 +98,8 @@ def choose_confidence(
 
     Returns
     -------
-    dict or None
-        ``kind``, ``samples``, ``areas`` (under the risk-coverage curve, by kind), ``error_rate``, ``n``; ``None``
-        where there are fewer than 20 rows with known values, or the component gives no signals.
+    ConfidenceChoice or None
+        ``None`` where there are fewer than 20 rows with known values, or the component gives no signals.
     """
     known = np.flatnonzero(np.logical_and.reduce([target.known for target in targets]))[:_MOST_ROWS]
     if len(known) < _LEAST_ROWS:
@@ -102,13 +125,13 @@ def choose_confidence(
         if kind in signals
     }
     kind = _cheapest_of_the_best(records, is_right, seed)
-    return {
-        "kind": kind,
-        "samples": _SAMPLES if kind == "samples" else 0,
-        "areas": {name: area_under_risk_coverage(one, is_right) for name, one in records.items()},
-        "error_rate": float(1 - is_right.mean()),
-        "n": len(rows),
-    }
+    return ConfidenceChoice(
+        kind=kind,
+        samples=_SAMPLES if kind == "samples" else 0,
+        areas={name: area_under_risk_coverage(one, is_right) for name, one in records.items()},
+        error_rate=float(1 - is_right.mean()),
+        n=len(rows),
+    )
 
 
 def _cheapest_of_the_best(

@@ -67,6 +67,7 @@ class WriterStudent(Student):
     learns_rationales: ClassVar[bool] = True
     modes: ClassVar[frozenset[ProblemMode]] = frozenset(MODES)
     can_refit: ClassVar[bool] = False
+    is_slow: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -181,7 +182,8 @@ class WriterStudent(Student):
             return
         path = folder / COMPONENT_FILE
         spec = json.loads(path.read_text(encoding="utf-8"))
-        spec["confidence"] = {**spec["confidence"], **chosen}
+        spec["confidence"] |= {"kind": chosen.kind, "samples": chosen.samples}
+        spec["confidence_choice"] = {"areas": chosen.areas, "error_rate": chosen.error_rate, "n": chosen.n}
         text = json.dumps(spec, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         path.write_text(text, encoding="utf-8")
 
