@@ -77,7 +77,10 @@ def test_one_sequence_has_no_interval() -> None:
 
 
 def test_speed_counts_tokens_of_all_sequences() -> None:
-    found = writing_speed(TorchDecoder(dense()), n_sequences=2, prompt_tokens=100, n_tokens=3, turns=1)
+    decoder = TorchDecoder(dense())
+    assert writing_speed(decoder, n_tokens=2, turns=1).times_reference is None
+    found = writing_speed(decoder, reference=decoder, n_sequences=2, prompt_tokens=100, n_tokens=3, turns=1)
     assert found.n_sequences == 2
     assert found.tokens_per_cpu_second > 0
     assert found.tokens_per_second > 0
+    assert found.times_reference is not None

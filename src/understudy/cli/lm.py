@@ -22,6 +22,10 @@ _COMMANDS = {
         "understudy.cli.lm_family:family_command",
         "Models that differ in size and data only; foretells a larger one.",
     ),
+    "compress": (
+        "understudy.cli.lm_compress:compress_command",
+        "Prune, distil and quantise a decoder, and measure each step.",
+    ),
 }
 
 

@@ -26,8 +26,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from understudy.errors import ConfigError
+from understudy.lm.objective import next_token_loss
 from understudy.lm.packing import NOTHING, Pack
-from understudy.lm.train import next_token_loss
 
 __all__ = ["Importance", "layers_of", "measure_importance"]
 

@@ -44,9 +44,13 @@ class PruneAim:
 
 
 def default_aim(model: PreTrainedModel) -> PruneAim:
-    """Three quarters of the layers and of the channels (rounded up, channels to a multiple of 8), all heads."""
+    """Three quarters of the layers and of the channels, rounded up, and all heads.
+
+    Channels are a multiple of 32 where they were one (blocks of 4-bit weights are as long), else of 8.
+    """
     config = model.config
-    channels = math.ceil(0.75 * config.intermediate_size / 8) * 8
+    unit = 8 if config.intermediate_size % 32 else 32
+    channels = math.ceil(0.75 * config.intermediate_size / unit) * unit
     return PruneAim(
         n_layers=math.ceil(0.75 * config.num_hidden_layers), d_ff=min(channels, config.intermediate_size)
     )

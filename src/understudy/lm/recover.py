@@ -1,18 +1,20 @@
 """What a smaller model is trained towards when it shall behave like a larger one of the same tokeniser.
 
-An :data:`~understudy.lm.train.Objective`: the forward divergence of next-token distributions, from hidden states, so
+An :data:`~understudy.lm.objective.Objective`: the forward divergence of next-token distributions, from hidden states, so
 that no full logits are kept (:mod:`understudy.lm.losses.chunked`).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from understudy.errors import ConfigError
 from understudy.lm.losses.chunked import chunked_divergence
+from understudy.lm.objective import Objective, body_of, next_token_loss
 from understudy.lm.packing import NOTHING, Pack
-from understudy.lm.train import Objective, next_token_loss
 
 __all__ = ["towards_logits"]
 
@@ -69,10 +71,8 @@ def towards_logits(
 
 def _hidden(model: PreTrainedModel, pack: Pack) -> torch.Tensor:
     """Last hidden states, shape (B, S, D), float32."""
-    states: torch.Tensor = model.get_decoder()(
-        input_ids=pack.tokens_BS,
-        position_ids=pack.positions_BS,
-        attention_mask=pack.attends(),
-        use_cache=False,
-    ).last_hidden_state
+    inputs: dict[str, Any] = {"input_ids": pack.tokens_BS, "use_cache": False}
+    if not pack.is_single:
+        inputs |= {"attention_mask": pack.attends(), "position_ids": pack.positions_BS}
+    states: torch.Tensor = body_of(model)(**inputs).last_hidden_state
     return states.float()
