@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 
 from understudy.errors import ArtefactError, ConfigError
 from understudy.lm.decoder import quiet_transformers
+from understudy.lm.processes import is_sharded, pieces_like, whole
 
 __all__ = ["TrainingState", "list_checkpoints", "read_newest", "restore", "sha256_of", "write_checkpoint"]
 
@@ -62,33 +63,81 @@ def write_checkpoint(
     binding: Mapping[str, Any],
     *,
     keep: int,
+    is_writer: bool = True,
 ) -> Path:
-    """Write a checkpoint of `state.step` into `folder`, then remove all but the newest `keep`."""
+    """Write a checkpoint of `state.step` into `folder`, then remove all but the newest `keep`.
+
+    All processes of a run call it, since weights may have to be put together; one of them is the writer.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If it cannot be written; nothing is left of it then, and those before it stay.
+    """
     name = f"step-{state.step:08d}"
-    half, whole = folder / f"{name}.part", folder / name
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
-    with quiet_transformers():
-        model.save_pretrained(half, max_shard_size="1000GB")
+    half, finished = folder / f"{name}.part", folder / name
+    weights = _weights(model)
     tensors = {"random": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random_cuda"] = torch.cuda.get_rng_state()
-    for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{key}": value.contiguous() for key, value in moments.items()}
+    for parameter_name, moments in _moments(model, optimiser).items():
+        tensors |= {f"optimiser.{parameter_name}.{key}": value for key, value in moments.items()}
     tensors |= {f"router_start.{at}": value.contiguous() for at, value in enumerate(state.router_starts)}
-    save_file(tensors, half / _TENSORS)
-    facts = {
-        "step": state.step,
-        "seconds": state.seconds,
-        "binding": dict(binding),
-        "sha256": {path.name: sha256_of(path) for path in sorted(half.iterdir())},
-    }
-    (half / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    shutil.rmtree(whole, ignore_errors=True)
-    half.rename(whole)
+    if not is_writer:
+        return finished
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        half.mkdir(parents=True)
+        if isinstance(model, PreTrainedModel):
+            with quiet_transformers():
+                model.save_pretrained(half, state_dict=weights, max_shard_size="1000GB")
+        else:
+            assert weights is not None
+            save_file(weights, half / _WEIGHTS)
+        save_file(tensors, half / _TENSORS)
+        facts = {
+            "step": state.step,
+            "seconds": state.seconds,
+            "binding": dict(binding),
+            "sha256": {path.name: sha256_of(path) for path in sorted(half.iterdir())},
+        }
+        (half / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        shutil.rmtree(finished, ignore_errors=True)
+        half.rename(finished)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
     for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
-    return whole
+    return finished
+
+
+def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor] | None:
+    """Give the weights to write; ``None``: those of a transformers model as they lie.
+
+    Of a wrapped model (peft's), that is what is trained and no more: the rest is the model that was wrapped.
+    """
+    if isinstance(model, PreTrainedModel):
+        if not is_sharded(model):
+            return None
+        return {name: whole(tensor).cpu() for name, tensor in model.state_dict().items()}
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    states = model.state_dict().items()
+    return {name: whole(tensor).cpu().contiguous() for name, tensor in states if name in trained}
+
+
+def _parameter_names(model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> list[str]:
+    """Names of the optimiser's parameters, in its own order."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [names[id(parameter)] for group in optimiser.param_groups for parameter in group["params"]]
+
+
+def _moments(model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    names, states = _parameter_names(model, optimiser), optimiser.state_dict()["state"]
+    return {
+        names[number]: {key: whole(value).contiguous() for key, value in moments.items()}
+        for number, moments in states.items()
+    }
 
 
 def read_newest(folder: Path, binding: Mapping[str, Any]) -> Path | None:
@@ -126,14 +175,19 @@ def read_newest(folder: Path, binding: Mapping[str, Any]) -> Path | None:
 
 def restore(checkpoint: Path, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> TrainingState:
     """Put model, optimiser and random state back to where `checkpoint` was written."""
-    load_model(model, checkpoint / _WEIGHTS)
+    if isinstance(model, PreTrainedModel) and not is_sharded(model):
+        load_model(model, checkpoint / _WEIGHTS)
+    else:
+        _copy_weights(load_file(checkpoint / _WEIGHTS), model)
     tensors = load_file(checkpoint / _TENSORS)
+    names = _parameter_names(model, optimiser)
+    numbers, parameters = {name: at for at, name in enumerate(names)}, dict(model.named_parameters())
     moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
+    for full_name, tensor in tensors.items():
+        kind, _, rest = full_name.partition(".")
         if kind == "optimiser":
-            number, _, key = rest.partition(".")
-            moments.setdefault(int(number), {})[key] = tensor
+            name, _, key = rest.rpartition(".")
+            moments.setdefault(numbers[name], {})[key] = pieces_like(tensor, parameters[name])
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": moments, "param_groups": groups})
     torch.set_rng_state(tensors["random"])
@@ -143,6 +197,14 @@ def restore(checkpoint: Path, model: PreTrainedModel, optimiser: torch.optim.Opt
     n_starts = sum(name.startswith("router_start.") for name in tensors)
     starts = [tensors[f"router_start.{at}"].to(model.device) for at in range(n_starts)]
     return TrainingState(int(facts["step"]), float(facts["seconds"]), starts)
+
+
+@torch.no_grad()
+def _copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
+    """Copy the weights into a model of which they may be a part, and which may lie in pieces."""
+    states = model.state_dict(keep_vars=True)
+    for name, tensor in weights.items():
+        states[name].copy_(pieces_like(tensor, states[name]))
 
 
 def _damage(checkpoint: Path) -> str | None:

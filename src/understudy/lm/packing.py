@@ -38,6 +38,9 @@ class Pack:
         t should predict.
     weights_BS
         Of each label in the loss; ``None``: all 1.
+    is_single
+        Whether all labels lie in the first piece of their sequences, so that causal attention alone keeps pieces
+        apart and positions count from 0; ``False`` is always right.
     """
 
     tokens_BS: torch.Tensor  # noqa: N815  (shape suffix)
@@ -45,6 +48,12 @@ class Pack:
     pieces_BS: torch.Tensor  # noqa: N815
     labels_BS: torch.Tensor  # noqa: N815
     weights_BS: torch.Tensor | None = None  # noqa: N815
+    is_single: bool = False
+
+    @property
+    def n_sequences(self) -> int:
+        """Sequences in the batch."""
+        return len(self.tokens_BS)
 
     @property
     def n_labels(self) -> int:
@@ -64,6 +73,7 @@ class Pack:
             self.pieces_BS.to(device),
             self.labels_BS.to(device),
             None if self.weights_BS is None else self.weights_BS.to(device),
+            self.is_single,
         )
 
     def split(self, n_sequences: int) -> list[Pack]:
@@ -73,9 +83,9 @@ class Pack:
 
     def _rows(self, rows: slice) -> Pack:
         weights = None if self.weights_BS is None else self.weights_BS[rows]
-        return Pack(
-            self.tokens_BS[rows], self.positions_BS[rows], self.pieces_BS[rows], self.labels_BS[rows], weights
-        )
+        labels, pieces = self.labels_BS[rows], self.pieces_BS[rows]
+        is_single = self.is_single or not bool(((labels != NOTHING) & (pieces != pieces[:, :1])).any())
+        return Pack(self.tokens_BS[rows], self.positions_BS[rows], pieces, labels, weights, is_single)
 
 
 class Batches(Protocol):

@@ -19,7 +19,7 @@ import torch
 from understudy.errors import DataError
 from understudy.lm.packing import NOTHING, EpochOrder, Pack
 
-__all__ = ["RowBatches", "TokenRow"]
+__all__ = ["RowBatches", "TokenRow", "rows_fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class RowBatches:
         self.rows, self.sequence_tokens, self.pad_id, self.seed = tuple(rows), sequence_tokens, pad_id, seed
         self._bins = _first_fit([len(row) for row in rows], sequence_tokens)
         self.n_sequences = len(self._bins)
-        self.fingerprint = _fingerprint(self.rows, sequence_tokens)
+        self.fingerprint = rows_fingerprint(self.rows, sequence_tokens)
         self._order = EpochOrder(self.n_sequences, seed)
 
     def take(self, numbers: Sequence[int]) -> Pack:
@@ -129,7 +129,8 @@ def _first_fit(lengths: Sequence[int], room: int, *, most_open: int = 64) -> lis
     return bins
 
 
-def _fingerprint(rows: Sequence[TokenRow], sequence_tokens: int) -> str:
+def rows_fingerprint(rows: Sequence[TokenRow], sequence_tokens: int) -> str:
+    """Name rows and the length that they are packed to."""
     digest = hashlib.sha256(f"{sequence_tokens}".encode())
     for row in rows:
         digest.update(f"{row.prompt}{row.answer}{row.weight}".encode())

@@ -27,9 +27,9 @@ class TrainSettings:
     learning_rate
         At its peak.
     batch_sequences, micro_sequences
-        Sequences per step, and per pass (``None``: all at once). Gradients of the passes are added, each weighed
-        by its labels, so that only rounding depends on the second; the router's losses are per pass, weighed by
-        tokens.
+        Sequences per step, over all processes, and per pass in each process (``None``: all at once). Gradients of
+        the passes are added, each weighed by its labels, so that only rounding depends on the second and on the
+        number of processes; the router's losses are per pass, weighed by sequences.
     sequence_tokens
         Length of a packed sequence.
     weight_decay, betas, clip_norm
@@ -42,6 +42,9 @@ class TrainSettings:
     precision
         ``bfloat16`` or ``float32`` arithmetic (weights stay float32); ``auto`` takes bfloat16 where the
         processor has it.
+    is_compiled
+        Whether torch.compile compiles the model without its output matrix. It takes a minute or more before the
+        first step and changes rounding.
     checkpoint_every, keep_checkpoints
         Steps between checkpoints (one more comes at the end), and how many of the newest stay.
     validate_every, validate_sequences
@@ -59,6 +62,7 @@ class TrainSettings:
     balance: BalanceSettings = field(default_factory=BalanceSettings)
     seed: int = 0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    is_compiled: bool = False
     checkpoint_every: int = 100
     keep_checkpoints: int = 2
     validate_every: int = 100

@@ -35,7 +35,7 @@ def toy_task(
     rng = np.random.default_rng(seed)
     places, things = ["north", "south", "east"], ["parcel", "refund", "invoice"]
     inputs: list[InputParts] = []
-    place, topics, code, amount = [], [], [], []
+    place, topics, code, amount, note = [], [], [], [], []
     for _ in range(count):
         where, what = places[rng.integers(3)], things[rng.integers(3)]
         number = int(rng.integers(100, 999))
@@ -49,6 +49,7 @@ def toy_task(
         topics.append([what] if what != "invoice" else ["invoice", "parcel"])
         code.append(f"AB{number}" if has_code else None)
         amount.append(float(places.index(where)) + 1.0)
+        note.append(f"{where} office, {what}: {'known' if has_code else 'no'} order")
     fields: dict[str, tuple[Problem, list[Any]]] = {
         "classify": (Problem(Field("place", "choice", tuple(places)), "classify", tuple(places)), place),
         "multilabel": (
@@ -57,6 +58,7 @@ def toy_task(
         ),
         "point": (Problem(Field("code", "span", nullable=True), "point", (None,)), code),
         "regress": (Problem(Field("amount", "number", tolerance=0.5), "regress"), amount),
+        "write": (Problem(Field("note", "text"), "write"), note),
     }
     targets = []
     for mode in MODES:
