@@ -27,17 +27,17 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _options(command: _Command) -> _Command:
     for option in reversed(
         [
-            click.option("--sizes", default="20e3,40e3,80e3", show_default=True, help="Parameters."),
-            click.option("--multiples", default="5,10,20", show_default=True, help="Tokens per parameter."),
+            click.option("--sizes", default="12e3,24e3,48e3", show_default=True, help="Parameters."),
+            click.option("--multiples", default="8,20,50", show_default=True, help="Tokens per parameter."),
             click.option(
                 "--held-out",
                 type=float,
-                default=160e3,
+                default=96e3,
                 show_default=True,
                 help="Parameters of the one to predict.",
             ),
             click.option(
-                "--held-out-multiple", type=float, help="Its tokens per parameter; the largest of all."
+                "--held-out-multiple", type=float, help="Its tokens per parameter; the middle one of all."
             ),
             click.option(
                 "--vocabulary", type=int, default=512, show_default=True, help="Tokens of the tokenizer."
@@ -170,7 +170,7 @@ def _members(given: dict[str, Any]) -> tuple[Member, ...]:
         _numbers("--sizes", given["sizes"]),
         multiples,
         held_out=given["held_out"],
-        held_out_multiple=given["held_out_multiple"] or max(multiples),
+        held_out_multiple=given["held_out_multiple"] or sorted(multiples)[len(multiples) // 2],
         vocab_size=given["vocabulary"],
         base=base,
         rate_factor=given["rate_factor"],
@@ -319,13 +319,29 @@ def _show(found: dict[str, Any], confidence: float) -> None:
         f"forecast {forecast['loss']:.3f} ({100 * confidence:.0f} %: {forecast['low']:.3f} to {forecast['high']:.3f}), "
         f"measured {found['measured']:.3f}: {found['miss']:+.3f}, {side}"
     )
-    table, last = found["table"], rows[-1]
+    table = found["table"]
     click.echo(
-        f"\nnext:\n"
-        f"  understudy density fit-ruler {table} --params parameters --tokens tokens --loss loss "
-        f"--out {Path(table).with_name('ruler.json')}\n"
-        f"  understudy plan train --flop {10 * last['flops']:.2g} --runs {table}"
+        f"\nnext:\n  understudy density fit-ruler {table} --params parameters --tokens tokens --loss loss "
+        f"--out {Path(table).with_name('ruler.json')}"
     )
+    if (why_not := _why_no_plan(rows)) is None:
+        click.echo(f"  understudy plan train --flop {10 * rows[-1]['flops']:.2g} --runs {table}")
+    else:
+        click.echo(f"no plan can be made of these yet (plan train --runs): {why_not}")
+
+
+def _why_no_plan(rows: Sequence[dict[str, Any]]) -> str | None:
+    """Why ``plan train`` cannot fit its law to the family; ``None`` where it can."""
+    from understudy.economics.scaling.parametric import fit_parametric
+    from understudy.economics.scaling.runs import TrainingRuns
+    from understudy.errors import UnderstudyError
+
+    columns = ([row[name] for row in rows] for name in ("parameters", "tokens", "loss"))
+    try:
+        fit_parametric(TrainingRuns(*columns))
+    except UnderstudyError as error:
+        return f"{error.what}; {error.todo}"
+    return None
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
