@@ -52,7 +52,7 @@ def test_a_writer_of_records_keeps_the_contract() -> None:
 def learnt(**words: Any) -> tuple[WriterStudent, list[tuple[str, ...]], list[str]]:
     inputs = [(f"{colour} {thing}",) for colour in ("red", "blue") for thing in ("dog", "cat")] * 10
     answers = [f"{text.split()[1]}s/{text.split()[0]}" for (text,) in inputs]
-    student = WriterStudent(steps=60, learning_rate=1e-2, **words)
+    student = WriterStudent(steps=120, learning_rate=1e-2, **words)
     return student.fit(inputs, [Targets(NOTE, answers)]), inputs, answers
 
 
