@@ -32,6 +32,7 @@ from understudy.ladder.options import LearnOptions
 from understudy.ladder.repeats import LOOKUP_DELTA_SHARE, study_repeats
 from understudy.ladder.result import LearnResult
 from understudy.ladder.rungs import RungPlan
+from understudy.ladder.texts import take_on
 from understudy.task.spec import load_task
 from understudy.task.task import Task
 
@@ -237,6 +238,7 @@ def _run(
     cache = RungCache(options.cache)
     cache.sweep()
     try:
+        data = take_on(data, options)
         train, select = folds(data, options)
         lookup = study_repeats(data, options, train, select)
         state = climb(
@@ -245,6 +247,12 @@ def _run(
         if state.best is None:
             reasons = "; ".join(f"{one.plan.name}: {one.reason}" for one in state.records if one.reason)
             raise DataError("no rung could be trained that answers every field", given=reasons)
+        if state.problems != data.problems:
+            # The table stands before the winner, and answers what the winner answers.
+            data = data.with_problems(state.problems)
+            lookup = study_repeats(
+                data, options, train.answering(state.problems), select.answering(state.problems)
+            )
         report(f"building {state.best.name}")
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch, manifest = assemble(data, options, state, state.best, lookup, out)

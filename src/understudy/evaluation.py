@@ -97,7 +97,8 @@ def evaluate(
     -------
     dict
         ``calls``, ``coverage``, ``rungs``, and per reference (``teacher``, ``gold``) and name (``record`` or a field)
-        the shares right among all and among answered calls, with exact 95 % intervals.
+        the shares right among all and among answered calls, with exact 95 % intervals; ``equality`` says per field of
+        text what counts as right.
 
     Raises
     ------
@@ -129,6 +130,9 @@ def evaluate(
         "rungs": {name: count / counts.calls for name, count in sorted(counts.rungs.items())},
         "refused_inputs": counts.refused_inputs,
         "refused_lines": report.n_refused,
+        "equality": {
+            one.name: words for one in model.task.fields if (words := one.equality_words) is not None
+        },
         "off_schema": counts.off_schema,
         **shares,
     }
@@ -204,6 +208,9 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
                 format_share(row["coverage"]["share"]),
             )
     console.print(table)
+    for name, words in figures["equality"].items():
+        if any(name in figures.get(which, {}) for which in ("teacher", "gold")):
+            console.print(f"{name}: a text is right if it {words}", markup=False)
     for what in ("refused_inputs", "refused_lines"):
         if figures[what]:
             console.print(f"{what.replace('_', ' ')}: {figures[what]:,}")

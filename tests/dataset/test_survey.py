@@ -98,15 +98,22 @@ def test_no_month_without_times_or_within_a_day(tmp_path: Path) -> None:
     assert short.month_factor is None
 
 
-def test_free_text_is_not_learnable(tmp_path: Path) -> None:
+def test_free_text_takes_the_writer_and_lists_are_not_learnable(tmp_path: Path) -> None:
     records = [
         record([("system", "Sum it up."), ("user", f"ticket {at}")], f"Some sentence that is new, {at * 7919}.")
         for at in range(300)
     ]  # fmt: skip
     (one,) = survey(tmp_path, records).kinds
     assert one.answer == "free text"
+    assert one.is_learnable
+    assert (one.texts, one.deferred) == (("answer",), ())
+    listed = [
+        record([("system", "List them."), ("user", f"ticket {at}")], {"items": [f"thing {at}", f"part {at * 31}"]})
+        for at in range(300)
+    ]  # fmt: skip
+    (one,) = survey(tmp_path, listed).kinds
     assert not one.is_learnable
-    assert one.deferred == ("answer",)
+    assert one.deferred == ("items",)
 
 
 def test_calls_without_answers(tmp_path: Path) -> None:

@@ -183,14 +183,15 @@ def test_problems_of_each_kind() -> None:
     problems = {problem.field.name: problem for problem in compile_problems(task, columns, inputs)}
     assert {name: problem.mode for name, problem in problems.items()} == {
         "c": "classify", "b": "classify", "m": "multilabel", "few": "classify", "copied": "point",
-        "many": "regress", "s": "point",
+        "many": "regress", "s": "point", "t": "write",
     }  # fmt: skip
     assert problems["c"].values == ("x", "y", None, ABSENT)
     assert problems["b"].values == (False, True)
     assert problems["few"].values == (1, 2, 3, 4)
     assert problems["copied"].values == (None,)
     assert problems["s"].values == ()
-    assert deferred_fields(task) == ("t",)
+    assert problems["t"].values == ()
+    assert deferred_fields(task) == ()
 
 
 def test_sentences_of_a_log_that_repeats_its_calls_are_text() -> None:

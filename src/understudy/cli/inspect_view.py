@@ -16,6 +16,8 @@ from understudy.units import format_count, format_share, format_usd
 
 if TYPE_CHECKING:
     from understudy.dataset.inspection import FieldReport, InspectReport
+    from understudy.dataset.text_facts import TextFacts
+    from understudy.task.field import Field
 
 __all__ = ["show_report"]
 
@@ -222,12 +224,22 @@ def _plan(report: InspectReport) -> list[tuple[str, str]]:
             by_mode.setdefault(item.mode, []).append(item.field.name)
     words = {
         "classify": "pick a value", "multilabel": "pick a set of values",
-        "point": "copy from the input", "regress": "estimate a number",
+        "point": "copy from the input", "regress": "estimate a number", "write": "write a text",
     }  # fmt: skip
     rows = [(words[mode], _listed(names)) for mode, names in by_mode.items()]
+    rows += [
+        (item.field.name, _text_words(item.field, item.texts))
+        for item in report.fields
+        if item.mode == "write" and item.texts is not None
+    ]
     if report.defers:
         rows.append(("always deferred", _listed(list(report.defers))))
     return rows
+
+
+def _text_words(field: Field, texts: TextFacts) -> str:
+    lengths = f"{texts.median_chars:,} characters (median), {texts.high_chars:,} (95 %)"
+    return f"{lengths}; {format_share(texts.distinct_share)} different; equal if it {field.equality_words}"
 
 
 def _listed(names: list[str], most: int = 12) -> str:

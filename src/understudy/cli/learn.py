@@ -46,7 +46,7 @@ __all__ = ["learn_command"]
     "--learn-from", type=click.Choice(["teacher", "gold", "both"]), default="teacher", show_default=True
 )
 @click.option("--against", type=click.Choice(["teacher", "gold"]), help="Whose answers the target means.")
-@click.option("--rungs", help="Only these, separated by commas: lookup,linear,frozen,tuned,distilled.")
+@click.option("--rungs", help="Only these, by commas: lookup,linear,frozen,tuned,distilled,writer.")
 @click.option("--max-minutes", type=float, default=30.0, show_default=True, help="Time for training.")
 @click.option("--max-usd", type=float, help="Money for machine time.")
 @click.option("--max-calls", type=int, help="Read no more calls than this.")
@@ -63,6 +63,14 @@ __all__ = ["learn_command"]
     default="sentence-transformers/all-MiniLM-L6-v2",
     show_default=True,
     help="Encoder: hub id or folder.",
+)
+@click.option("--writer-base", help="Language model that writes texts: hub id or folder; else from scratch.")
+@click.option(
+    "--writer-tuning",
+    type=click.Choice(["full", "lora", "qlora"]),
+    default="full",
+    show_default=True,
+    help="What is trained of --writer-base.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=int, help="Threads for training.")

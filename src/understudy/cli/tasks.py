@@ -213,7 +213,7 @@ def _saving(one: KindSurvey, month_factor: float | None) -> str:
         return "no answers to learn from"
     if not one.is_learnable:
         only = len(one.deferred) == len(one.task.fields)
-        return "not learnable yet" if only else "in part free text"
+        return "not learnable yet" if only else "in part lists"
     if one.spend.known_usd is None or one.spend.n_unknown:
         return "unknown"
     if one.calls_missing:
@@ -238,7 +238,16 @@ def _explained(survey: Survey) -> Iterator[Any]:
     if any(not one.is_learnable and one.task is not None for one in survey.kinds):
         yield Padding(
             Text(
-                "Free text is not learnable yet: it goes to the teacher, and with it every call that needs it.",
+                "Lists of other things than labels are not learnable yet: they go to the teacher, and with them "
+                "every call that needs them.",
+                style="dim",
+            ),
+            (0, 2),
+        )
+    if any(one.texts for one in survey.kinds):
+        yield Padding(
+            Text(
+                "Free text is learnt by the writer rung; a task file says when two texts count as equal.",
                 style="dim",
             ),
             (0, 2),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Dataset:
     Attributes
     ----------
     task, problems
-        The task, and one problem per field that can be learnt.
+        The task, and one problem per field that can be learnt (or that a run takes on).
     ids
         Unique.
     inputs
@@ -101,6 +101,10 @@ class Dataset:
     def has_gold(self) -> bool:
         """Whether any gold answer is known."""
         return any(value is not UNKNOWN for column in self.gold.values() for value in column)
+
+    def with_problems(self, problems: Sequence[Problem]) -> Dataset:
+        """The same calls with only these problems to learn."""
+        return replace(self, problems=tuple(problems))
 
     def take(self, rows: Sequence[int] | IntColumn) -> Dataset:
         """The dataset of some rows, in the order given. `exact` and `group` keep their numbers."""

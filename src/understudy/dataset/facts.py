@@ -5,7 +5,8 @@ Self-agreement S is the chance that two answers to one input are equal. Nobody c
 of such a teacher better than always naming its commonest one; as the share of the commonest is at most the
 square root of the sum of squared shares, agreement with the teacher over all calls is at most sqrt(S).
 Deferring the noisy inputs can do better among the answered ones. It says nothing of inputs that were asked
-once.
+once. Where equality is a score above a threshold (texts by ROUGE-L or chrF) a text in the middle may be like all
+answers that are not like each other: there the square root bounds nothing, and no ceiling is stated.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,14 @@ from understudy.calls.call import ABSENT, UNKNOWN, InputParts
 from understudy.task.field import Field, values_equal
 from understudy.task.task import Task
 from understudy.text.normalise import compact_text
+from understudy.text.overlap import last_number
 
 __all__ = ["Share", "TeacherFacts", "share_of", "teacher_accuracy", "teacher_facts"]
 
 RECORD = "(record)"
 """Stands for all fields together."""
 
+_MOST_PAIRED = 12
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
 
@@ -81,7 +85,8 @@ class TeacherFacts:
     self_agreement
         Chance that two answers to one input are equal; `n` counts inputs.
     ceiling
-        The most that agreement over all calls can reach: the root of the upper end of `self_agreement`.
+        The most that agreement over all calls can reach: the root of the upper end of `self_agreement`, or 1 where
+        equality is a score above a threshold.
     """
 
     accuracy: dict[str, Share]
@@ -127,7 +132,12 @@ def teacher_facts(
     """
     accuracy, of_all = teacher_accuracy(task, teacher, gold)
     agreement = _self_agreement(task, _repeats(inputs, exact, teacher, votes, task))
-    ceiling = {name: min(1.0, share.high**0.5) for name, share in agreement.items()}
+    unbounded = {field.name for field in task.fields if field.is_equal_by_score}
+    if unbounded:
+        unbounded.add(RECORD)
+    ceiling = {
+        name: 1.0 if name in unbounded else min(1.0, share.high**0.5) for name, share in agreement.items()
+    }
     return TeacherFacts(accuracy, of_all, agreement, ceiling)
 
 
@@ -199,6 +209,10 @@ def _repeats(
 
 def _key(field: Field, value: Any) -> Any:
     if isinstance(value, str):
+        if field.metric == "exact" or field.is_equal_by_score:
+            return value
+        if field.metric == "numeric" and (number := last_number(value)) is not None:
+            return ("number", number)
         return compact_text(value) if field.kind in ("span", "text") else value
     if isinstance(value, tuple):
         return frozenset(value)
@@ -211,6 +225,25 @@ def _pair_agreement(keys: Sequence[Any]) -> float:
     return sum(count * (count - 1) for count in counts.values()) / (n * (n - 1))
 
 
+def _scored_agreement(fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> float:
+    """The same for fields whose equality is no equivalence: pair by pair, of at most `_MOST_PAIRED` answers."""
+    pairs = list(permutations(rows[:_MOST_PAIRED], 2))
+    equal = sum(
+        all(
+            _is_equal(field, one, two) if field.is_equal_by_score else one == two
+            for field, one, two in zip(fields, left, right, strict=True)
+        )
+        for left, right in pairs
+    )
+    return equal / len(pairs)
+
+
+def _is_equal(field: Field, left: Any, right: Any) -> bool:
+    return left is right or (
+        isinstance(left, str) and isinstance(right, str) and values_equal(field, left, right)
+    )
+
+
 def _self_agreement(task: Task, repeats: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Share]:
     totals: dict[str, list[float]] = {}
     for answers in repeats:
@@ -219,10 +252,17 @@ def _self_agreement(task: Task, repeats: Sequence[Sequence[Mapping[str, Any]]]) 
             # A field that is absent from every answer (another category's) agrees trivially: not counted.
             keys = [row[at] for row in rows if row[at] is not UNKNOWN]
             if len(keys) > 1 and any(key is not ABSENT for key in keys):
-                totals.setdefault(field.name, []).append(_pair_agreement(keys))
+                same = (
+                    _scored_agreement([field], [(key,) for key in keys])
+                    if field.is_equal_by_score
+                    else _pair_agreement(keys)
+                )
+                totals.setdefault(field.name, []).append(same)
         whole = [row for row in rows if all(key is not UNKNOWN for key in row)]
         if len(task.fields) > 1 and len(whole) > 1:
-            totals.setdefault(RECORD, []).append(_pair_agreement(whole))
+            is_scored = any(field.is_equal_by_score for field in task.fields)
+            same = _scored_agreement(task.fields, whole) if is_scored else _pair_agreement(whole)
+            totals.setdefault(RECORD, []).append(same)
     shares: dict[str, Share] = {}
     for name, values in totals.items():
         _put(shares, name, share_of(sum(values), len(values)))

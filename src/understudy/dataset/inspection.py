@@ -16,6 +16,7 @@ from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.calls.report import ReadReport
 from understudy.dataset.facts import TeacherFacts
 from understudy.dataset.splits import SplitPlan
+from understudy.dataset.text_facts import TextFacts, text_facts
 from understudy.economics.prices import CallCosts
 from understudy.task.field import Field
 from understudy.task.problem import Problem, encode_value
@@ -49,6 +50,8 @@ class FieldReport:
         The rarest label's count (choice), or ``None``.
     source
         ``teacher`` or ``gold``: whose answers were counted.
+    texts
+        Of free text, what the texts are like; else ``None``.
     """
 
     field: Field
@@ -61,6 +64,7 @@ class FieldReport:
     top: tuple[tuple[Any, int], ...]
     rarest: int | None
     source: str
+    texts: TextFacts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -77,6 +81,7 @@ class FieldReport:
             "top": [[encode_value(value), count] for value, count in self.top],
             "rarest_label_count": self.rarest,
             "counted_from": self.source,
+            "texts": None if self.texts is None else self.texts.to_dict(),
         }
 
 
@@ -276,4 +281,6 @@ def _field_report(item: Field, why: str, mode: str | None, values: Sequence[Any]
         min((counts.get(label, 0) for label in item.labels), default=None) if item.kind == "choice" else None
     )
     n_distinct = None if is_overfull else len(counts)
-    return FieldReport(item, why, mode, n_known, n_null, n_absent, n_distinct, top, rarest, source)
+    return FieldReport(
+        item, why, mode, n_known, n_null, n_absent, n_distinct, top, rarest, source, text_facts(item, values)
+    )

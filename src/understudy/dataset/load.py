@@ -28,7 +28,7 @@ from understudy.dataset.splits import DEFAULT_SHARES, SplitPlan, plan_splits
 from understudy.dataset.warn import find_warnings
 from understudy.economics.prices import TeacherPrice, call_costs
 from understudy.errors import DataError
-from understudy.task.compile import compile_problems, deferred_fields
+from understudy.task.compile import compile_problems, deferred_fields, learnt_by_default
 from understudy.task.infer import (
     TaskInference,
     find_line_labels,
@@ -265,6 +265,7 @@ def _report(dataset: Dataset, raw: CollectedCalls, found: _Found, costs: Any) ->
     chars = (int(np.median(lengths)), int(np.quantile(lengths, 0.95)), int(lengths.max()))
     task = dataset.task
     deferred = deferred_fields(task)
+    learnt = [problem for problem in dataset.problems if learnt_by_default(problem)]
     report = InspectReport(
         read=found.read,
         task=task,
@@ -272,7 +273,7 @@ def _report(dataset: Dataset, raw: CollectedCalls, found: _Found, costs: Any) ->
         n_rows=len(dataset),
         n_bad_inputs=found.read.n_calls - len(dataset),
         input_chars=chars,
-        fields=field_reports(task, dataset.problems, found.inference.why, dataset.teacher, dataset.gold),
+        fields=field_reports(task, learnt, found.inference.why, dataset.teacher, dataset.gold),
         n_off_schema=int(found.answers.is_off.sum()),
         off_schema=dict(found.answers.reasons.most_common(20)),
         n_without_answer=found.answers.n_missing,
@@ -290,7 +291,7 @@ def _report(dataset: Dataset, raw: CollectedCalls, found: _Found, costs: Any) ->
         costs=costs,
         tokens=(_mean(dataset.input_tokens), _mean(dataset.output_tokens)),
         models=dict(Counter(model for model in raw.models if model).most_common(10)),
-        learns=tuple(problem.field.name for problem in dataset.problems),
+        learns=tuple(problem.field.name for problem in learnt),
         defers=deferred,
         certify_rows_needed=rows_for_certificate(),
         warnings=(),

@@ -60,9 +60,15 @@ class KindSurvey:
 
     @property
     def deferred(self) -> tuple[str, ...]:
-        """Fields that no student can answer."""
+        """Fields that no student can answer: lists, which are kept as their JSON text."""
         fields = () if self.task is None else self.task.fields
-        return tuple(item.name for item in fields if item.kind == "text")
+        return tuple(item.name for item in fields if item.holds_json)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Fields of free text, which take the writer rung."""
+        fields = () if self.task is None else self.task.fields
+        return tuple(item.name for item in fields if item.kind == "text" and not item.holds_json)
 
     @property
     def is_learnable(self) -> bool:
@@ -77,12 +83,13 @@ class KindSurvey:
         fields = self.task.fields
         if self.task.is_plain:
             only = fields[0]
-            words = {"text": "free text"}
+            words = {"text": "lists" if only.holds_json else "free text"}
             of = f" of {len(only.labels)}" if only.labels else ""
             return words.get(only.kind, f"{only.kind}{of}")
-        text = len(self.deferred)
+        text = len(self.texts)
         shown = f"object of {len(fields)} field{'s' * (len(fields) != 1)}"
-        return f"{shown}, {text} free text" if text else shown
+        lists = f", {len(self.deferred)} of lists" if self.deferred else ""
+        return f"{shown}, {text} free text{lists}" if text else shown + lists
 
     @property
     def calls_missing(self) -> int:
@@ -106,7 +113,8 @@ class KindSurvey:
             "fields": [
                 {"name": item.name, "kind": item.kind, "labels": len(item.labels) or None} for item in fields
             ],
-            "free_text_fields": list(self.deferred),
+            "free_text_fields": list(self.texts),
+            "list_fields": list(self.deferred),
             "is_learnable": self.is_learnable,
             "calls_missing": self.calls_missing,
             "repeated_inputs": self.repeats,

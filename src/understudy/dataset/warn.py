@@ -23,6 +23,7 @@ def find_warnings(report: InspectReport) -> Iterator[str]:
     """Warnings, the gravest first."""
     yield from _about_answers(report)
     yield from _about_fields(report)
+    yield from _about_texts(report)
     yield from _about_splits(report)
     yield from _about_teacher(report)
     if len(report.read.templates) > 1:
@@ -36,7 +37,10 @@ def find_warnings(report: InspectReport) -> Iterator[str]:
 
 def _about_answers(report: InspectReport) -> Iterator[str]:
     if not report.learns:
-        yield "nothing can be learnt: every field is free text, which is always deferred to the teacher"
+        yield (
+            "nothing can be learnt: every field is a list, or a text that is not required, which is always deferred to "
+            "the teacher"
+        )
     if report.n_without_answer == report.n_rows:
         columns = ", ".join(report.read.columns)
         yield (
@@ -66,6 +70,25 @@ def _about_fields(report: InspectReport) -> Iterator[str]:
     names = [item.field.name for item in report.fields if item.n_known and _has_rare_labels(item)]
     if names:
         yield f"some labels occur less than twice; calls with them will be deferred: {_listed(names)}"
+
+
+def _about_texts(report: InspectReport) -> Iterator[str]:
+    for item in report.fields:
+        facts = item.texts
+        if item.mode != "write" or facts is None or facts.suggested_metric is None:
+            continue
+        seen = (
+            f"{item.field.name}: of texts of {format_count(facts.median_chars)} characters (median) "
+            f"{format_share(facts.distinct_share)} are different ones. A student's will hardly ever be the same to "
+            "the letter, so that nothing would be certified"
+        )
+        if facts.suggested_metric == "numeric":
+            yield f'{seen}. They end in a number: metric = "numeric" in a task file (--task) compares that alone'
+        else:
+            yield (
+                f'{seen}. Say in a task file (--task) when two count as equal, for example metric = "rouge_l" with '
+                "at_least = 0.6; what is certified is then that likeness, and no more"
+            )
 
 
 def _listed(names: list[str], most: int = 6) -> str:

@@ -36,7 +36,19 @@ from understudy.runtime.stages import FieldCalibration, Stage
 
 __all__ = ["Built", "assemble", "certify_build", "publish"]
 
-_PACKAGES = ("numpy", "onnxruntime", "tokenizers", "scikit-learn", "torch", "transformers", "onnx", "scipy")
+_MOST_WRITTEN = 4_000
+"""Certify calls, drawn by seed, where texts are written: more would take long, and say little more."""
+_PACKAGES = (
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "onnx",
+    "scipy",
+    "llguidance",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +176,16 @@ def certify_build(
 
 def certify_gate(data: Dataset, options: LearnOptions) -> CertifyGate:
     """The only way to the certify split."""
+    writes = any(problem.mode == "write" for problem in data.problems)
     return CertifyGate(
-        lambda: make_fold(data, ["certify"], options.learn_from, one_per_group=True, needs=options.reference)
+        lambda: make_fold(
+            data,
+            ["certify"],
+            options.learn_from,
+            one_per_group=True,
+            needs=options.reference,
+            most=_MOST_WRITTEN if writes else None,
+        )
     )
 
 

@@ -7,31 +7,30 @@ building and certifying the winner is `build`'s work.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from understudy import _version
 from understudy.dataset.dataset import Dataset
-from understudy.errors import ConfigError, DataError, MissingDependencyError
-from understudy.ladder.cache import RungCache, content_key
+from understudy.errors import DataError, UnderstudyError
+from understudy.ladder.cache import RungCache
 from understudy.ladder.candidates import Candidate, Goal, Judged, best_candidate, judge_candidates
 from understudy.ladder.fit_rung import FittedRung, Reporter, fit_rung, silent
-from understudy.ladder.folds import Fold, make_fold
+from understudy.ladder.folds import Fold, correctness, make_fold
 from understudy.ladder.options import LearnOptions
-from understudy.ladder.rungs import RungPlan, plan_rungs, student_class
-from understudy.students.base import Student
-
-if TYPE_CHECKING:
-    from understudy.students.tuned import TunedStudent
+from understudy.ladder.prepare import rung_key, student_maker
+from understudy.ladder.rungs import RungPlan, plan_rungs, student_class, writing_rungs
+from understudy.ladder.texts import take_on, without_texts
+from understudy.runtime.prediction import FieldPrediction
+from understudy.task.field import Field
+from understudy.task.problem import Problem
 
 __all__ = ["Climb", "RungRecord", "climb", "plan"]
 
 _FULL_COVERAGE = 0.999
-_PROGRESS_SECONDS = 5.0
 _MOST_SELECT = 20_000
 """More calls than this tell models apart no better; every rung and every point of a curve answers all of them."""
+_MOST_WRITTEN = 2_000
+"""The same where texts are written, which takes a hundred times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,13 @@ class Climb:
         The winner, or ``None`` if no rung could be fitted.
     stop_reason
         Why the climb ended.
+    problems
+        What `candidates` and `best` answer: all that the run took on, but for texts that no rung writes well enough.
     """
 
     train: Fold
     select: Fold
+    problems: tuple[Problem, ...] = ()
     records: list[RungRecord] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     best: Candidate | None = None
@@ -81,6 +83,11 @@ class Climb:
     def fitted(self) -> dict[str, FittedRung]:
         """Fitted rungs by name."""
         return {record.fitted.name: record.fitted for record in self.records if record.fitted is not None}
+
+    def share_right(self, prediction: FieldPrediction, field: Field, options: LearnOptions) -> float:
+        """Share of the select calls on which a prediction equals the reference."""
+        truth = self.select.reference(options.reference)[field.name]
+        return float(correctness(field, prediction.values, truth).mean())
 
 
 def folds(data: Dataset, options: LearnOptions) -> tuple[Fold, Fold]:
@@ -99,12 +106,13 @@ def folds(data: Dataset, options: LearnOptions) -> tuple[Fold, Fold]:
         options.learn_from,
         one_per_group=True,
         needs=options.reference,
-        most=_MOST_SELECT,
+        most=_MOST_WRITTEN if any(one.mode == "write" for one in data.problems) else _MOST_SELECT,
     )
     if not data.problems:
         raise DataError(
-            "every field of this task is free text, which no rung learns",
-            todo="declare fields with few values, spans or numbers in a task file (--task)",
+            "this run takes on no field: texts are written only if they are required or the writer is asked for, and "
+            "lists of other things are not learnt",
+            todo="say required = true in a task file, or add writer to --rungs",
         )
     if not len(train):
         raise DataError(
@@ -121,13 +129,20 @@ def folds(data: Dataset, options: LearnOptions) -> tuple[Fold, Fold]:
 
 def plan(data: Dataset, options: LearnOptions) -> list[RungPlan]:
     """The dry run: what would be tried, and what it is predicted to take."""
+    data = take_on(data, options)
     train, _ = folds(data, options)
-    return plan_rungs(data.problems, len(train), _mean_chars(train), options)
+    return _plans(data, train, options)
 
 
-def _mean_chars(fold: Fold) -> float:
-    sample = fold.inputs[:2000]
-    return sum(len(part) for parts in sample for part in parts) / max(len(sample), 1)
+def _plans(data: Dataset, train: Fold, options: LearnOptions) -> list[RungPlan]:
+    sample = train.inputs[:2000]
+    input_chars = sum(len(part) for parts in sample for part in parts)
+    written = [target.values[:2000] for target in train.targets if target.problem.mode == "write"]
+    answer_chars = sum(len(value) for column in written for value in column if isinstance(value, str))
+    count = max(len(sample), 1)
+    return plan_rungs(
+        data.problems, len(train), input_chars / count, options, answer_chars=answer_chars / count
+    )
 
 
 def climb(
@@ -141,10 +156,11 @@ def climb(
 ) -> Climb:
     """Fit rungs in order and keep the best system so far."""
     start = time.perf_counter()
+    data = take_on(data, options)
     train, select = folds(data, options)
-    state = Climb(train, select)
+    state = Climb(train, select, data.problems)
     goal = Goal(options.target, options.delta, options.of, teacher_usd)
-    plans = plan_rungs(data.problems, len(train), _mean_chars(train), options)
+    plans = _plans(data, train, options)
     for one in plans:
         if one.name == "lookup":
             # Its evidence is repeated inputs, studied before the climb; it stands before whatever wins.
@@ -168,12 +184,18 @@ def climb(
 def _why_skip(
     one: RungPlan, data: Dataset, state: Climb, options: LearnOptions, goal: Goal, spent: float
 ) -> str | None:
-    modes = student_class(one.name).modes
-    if not {problem.mode for problem in data.problems} & modes:
+    kind = student_class(one.name)
+    learns = [problem for problem in data.problems if problem.mode in kind.modes]
+    if not learns:
         return f"it cannot learn {', '.join(sorted({problem.mode for problem in data.problems}))} fields"
-    if one.name == "distilled" and "tuned" not in state.fitted:
-        return "its teacher, the tuned encoder, was not trained"
-    if state.best is not None and (bound := _bound_reason(one, state.best, options, goal)) is not None:
+    if kind.made_from is not None and (reason := _source_reason(one.name, kind.made_from, state)) is not None:
+        return reason
+    # A rung that alone answers some field is not bounded by systems that do without that field.
+    if (
+        state.best is not None
+        and all(problem in state.problems for problem in learns)
+        and (bound := _bound_reason(one, state.best, options, goal)) is not None
+    ):
         return bound
     left = options.max_minutes * 60 - spent
     if one.fit_seconds > left and not _is_cached(one.name, data, options):
@@ -185,8 +207,24 @@ def _why_skip(
     return None
 
 
+def _source_reason(name: str, source: str, state: Climb) -> str | None:
+    if source not in state.fitted:
+        return (
+            "its teacher, the tuned encoder, was not trained"
+            if source == "tuned"
+            else f"it is made from {source}, which was not fitted"
+        )
+    if writing_rungs([name]) and not any(
+        source in candidate.members and candidate.coverage > 0 for candidate in state.candidates
+    ):
+        return f"it is made from {source}, which is sure enough of nothing"
+    return None
+
+
 def _is_cached(name: str, data: Dataset, options: LearnOptions) -> bool:
-    return options.cache is not None and RungCache(options.cache).get(_key(name, data, options)) is not None
+    return (
+        options.cache is not None and RungCache(options.cache).get(rung_key(name, data, options)) is not None
+    )
 
 
 def _bound_reason(one: RungPlan, best: Candidate, options: LearnOptions, goal: Goal) -> str | None:
@@ -201,79 +239,26 @@ def _bound_reason(one: RungPlan, best: Candidate, options: LearnOptions, goal: G
     return None
 
 
-def _key(name: str, data: Dataset, options: LearnOptions) -> str:
-    is_encoder = name not in ("linear", "lookup")
-    return content_key(
-        data=data.fingerprint(),
-        rung=name,
-        seed=options.seed,
-        learn_from=options.learn_from,
-        reference=options.reference,
-        base=options.base if is_encoder else None,
-        rationales=options.use_rationales if is_encoder else None,
-        version=_version.__version__,
-    )
-
-
 def _try_rung(
     one: RungPlan, data: Dataset, state: Climb, options: LearnOptions, cache: RungCache, report: Reporter
 ) -> RungRecord:
-    key = _key(one.name, data, options)
-    make = _maker(one.name, options, state, cache.folder / f"{key}.checkpoint", report)
+    key = rung_key(one.name, data, options)
+    make = student_maker(one.name, data, options, state.fitted, cache.folder / f"{key}.checkpoint", report)
     modes = student_class(one.name).modes
     train, select = state.train.only(modes), state.select.only(modes)
-    if options.threads is not None and one.name in ("tuned", "distilled"):
+    if options.threads is not None and (one.name in ("tuned", "distilled") or writing_rungs([one.name])):
         import torch
 
         torch.set_num_threads(options.threads)
     try:
         fitted = fit_rung(cache, key, one.name, make, train, select, report=report)
-    except (DataError, ConfigError, MissingDependencyError) as error:
-        if one.name in options.rungs and not isinstance(error, DataError):
+    except UnderstudyError as error:
+        is_asked_for = one.name in options.rungs or (one.name == "writer" and options.writer_base is not None)
+        if is_asked_for and not isinstance(error, DataError):
             raise  # asked for by name: the user wants to know, not to go on without it
         report(f"{one.name}: not possible, {error.what}")
         return RungRecord(one, None, error.what)
     return RungRecord(one, fitted, None)
-
-
-def _maker(
-    name: str, options: LearnOptions, state: Climb, checkpoint: Path, report: Reporter
-) -> Callable[[], Student]:
-    """Makes students with the settings that they know of; nothing depends on the clock."""
-    last = [time.monotonic()]
-
-    def progress(done: int, total: int, *_loss: float) -> None:
-        if time.monotonic() - last[0] > _PROGRESS_SECONDS:
-            last[0] = time.monotonic()
-            report(f"{name}: {done} of {total}")
-
-    settings: dict[str, Any] = {
-        "seed": options.seed,
-        "base": options.base,
-        "checkpoint": checkpoint,
-        "on_progress": progress,
-    }
-
-    def make() -> Student:
-        found = student_class(name)
-        known = found().get_params()
-        if "tuned" in known and "tuned" in state.fitted:
-            tuned = _load_tuned(options, state.fitted["tuned"].component.parent)
-            settings["tuned"] = tuned
-            settings["layers"] = max(1, tuned.n_layers // 2)
-        return found(**{key: value for key, value in settings.items() if key in known})
-
-    return make
-
-
-def _load_tuned(options: LearnOptions, folder: Path) -> TunedStudent:
-    """The tuned rung as it was fitted, also when that was in an earlier run."""
-    from understudy.students.tuned import TunedStudent
-
-    tuned = TunedStudent(base=options.base, seed=options.seed)
-    found = tuned.load_state(folder)
-    assert found, "a cached tuned rung keeps its state"
-    return tuned
 
 
 def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> None:
@@ -289,10 +274,17 @@ def _choose(data: Dataset, state: Climb, goal: Goal, options: LearnOptions) -> N
     ]
     if not judged:
         return
-    state.candidates = judge_candidates(
-        data.problems, judged, state.select.reference(options.reference), goal
-    )
+    reference = state.select.reference(options.reference)
+    written = {name for rung in fitted for name in rung.judged}
+    everything = tuple(one for one in data.problems if one.mode != "write" or one.field.name in written)
+    state.problems, state.candidates = everything, judge_candidates(everything, judged, reference, goal)
     state.best = best_candidate(state.candidates) if state.candidates else None
+    rest = without_texts(everything)
+    if rest and len(rest) < len(everything) and (state.best is None or state.best.coverage <= 0):
+        # No text is written well enough for any threshold: the other fields get the system they would have without.
+        candidates = judge_candidates(rest, judged, reference, goal)
+        if candidates:
+            state.problems, state.candidates, state.best = rest, candidates, best_candidate(candidates)
 
 
 def _stop_reason(state: Climb) -> str:

@@ -5,29 +5,28 @@ Spends nothing and trains nothing; all it knows comes from the climb, the certif
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from understudy.calls.call import UNKNOWN
-from understudy.certify.ceiling import NoiseCeiling
 from understudy.certify.gold import GoldCertification, certify_gold
 from understudy.certify.sequence import grid_from_select
-from understudy.certify.useful_no import explain_failure
 from understudy.dataset.dataset import Dataset
 from understudy.dataset.facts import RECORD
 from understudy.dataset.inspection import InspectReport
 from understudy.economics.breakeven import BreakEven, break_even
-from understudy.economics.curve import LearningCurve
 from understudy.ladder.build import Built, deferred_fields
 from understudy.ladder.candidates import Candidate
 from understudy.ladder.climb import Climb
-from understudy.ladder.facts import candidate_facts, data_facts, evidence_facts, learning_curve, rung_facts
+from understudy.ladder.facts import candidate_facts, data_facts, evidence_facts, rung_facts
+from understudy.ladder.next_steps import next_steps
 from understudy.ladder.options import LearnOptions
 from understudy.ladder.repeats import RepeatEvidence
+from understudy.ladder.rungs import writing_rungs
 from understudy.ladder.suspects import suspects
-from understudy.units import format_count, format_share
+from understudy.ladder.texts import deferred_reasons
 
 __all__ = ["conclude", "never_answered"]
 
@@ -51,7 +50,7 @@ def conclude(
     gold = _gold(built, best, options, delta)
     machine_usd = seconds / 3600 * options.core_hour_usd * options.cores
     money = _money(built, best, teacher_usd, machine_usd)
-    warnings = [*inspected.warnings, *_warnings(data, built, options)]
+    warnings = [*inspected.warnings, *_warnings(data, built, state, options)]
     return {
         "name": data.task.name,
         "options": options.to_dict(),
@@ -59,12 +58,11 @@ def conclude(
         "stop_reason": state.stop_reason,
         "warnings": warnings,
         "deferred_fields": deferred_fields(data),
-        "never_answered": [
-            field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
-        ],
+        "deferred_reasons": deferred_reasons(data.task.fields, state, options),
+        "never_answered": _never(data),
         "data": data_facts(data, state, len(built.evidence.fold)),
         "teacher": _teacher(inspected),
-        "rungs": [_with_lookup(rung, lookup) for rung in rung_facts(state, data, options)],
+        "rungs": [_with_lookup(rung, lookup) for rung in rung_facts(state, options)],
         "candidates": candidate_facts(state),
         **evidence_facts(built, data, options),
         "gold_certificate": None
@@ -81,14 +79,14 @@ def conclude(
         },
         "suspects": suspects(state, data, options),
         "measured": {"student_seconds": best.student_seconds, "student_usd": best.student_usd},
-        "receipt": _receipt(data, state, seconds, machine_usd, teacher_usd),
+        "receipt": _receipt(data, state, options, seconds, machine_usd, teacher_usd),
         "breakeven": {
             "calls": money.volume,
             "reason": money.reason,
             "system_usd_per_call": money.system_usd_per_call,
             "series": [[at.volume, at.teacher_usd, at.student_usd] for at in money.series()],
         },
-        "next_steps": _next_steps(data, state, built, best, inspected, options, teacher_usd),
+        "next_steps": next_steps(data, state, built, best, inspected, options, teacher_usd),
         "base_models": built.manifest["base_models"],
         "data_fingerprint": built.manifest["data_fingerprint"],
         "packages": built.manifest["packages"],
@@ -156,7 +154,12 @@ def _money(built: Built, best: Candidate, teacher_usd: float | None, machine_usd
 
 
 def _receipt(
-    data: Dataset, state: Climb, seconds: float, machine_usd: float, teacher_usd: float | None
+    data: Dataset,
+    state: Climb,
+    options: LearnOptions,
+    seconds: float,
+    machine_usd: float,
+    teacher_usd: float | None,
 ) -> dict[str, Any]:
     recorded = data.cost_usd[~np.isnan(data.cost_usd)]
     tokens_in = data.input_tokens[~np.isnan(data.input_tokens)]
@@ -171,6 +174,7 @@ def _receipt(
         "teacher_calls": len(data),
         "teacher_input_tokens": int(tokens_in.sum()) if len(tokens_in) else None,
         "teacher_output_tokens": int(tokens_out.sum()) if len(tokens_out) else None,
+        "writer": _writer_settings(state, options),
         "rungs": [
             {
                 "name": record.plan.name,
@@ -184,15 +188,27 @@ def _receipt(
     }
 
 
-def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
+def _writer_settings(state: Climb, options: LearnOptions) -> dict[str, Any] | None:
+    """What the rungs that write were made of; ``None`` where none was tried."""
+    tried = [record.plan.name for record in state.records if record.fitted is not None]
+    if not writing_rungs(tried):
+        return None
+    return {"base": options.writer_base, "tuning": options.writer_tuning}
+
+
+def _never(data: Dataset) -> list[str]:
+    deferred = deferred_fields(data)
+    return [field.name for field in data.task.fields if field.name in deferred and field.required]
+
+
+def _warnings(data: Dataset, built: Built, state: Climb, options: LearnOptions) -> list[str]:
     out = []
-    never = [
-        field.name for field in data.task.fields if field.name in deferred_fields(data) and field.required
-    ]
-    if never:
+    if never := _never(data):
+        reasons = deferred_reasons(data.task.fields, state, options)
+        why = "; ".join(f"{name}: {reasons[name]}" for name in never)
         out.append(
-            f"{', '.join(never)}: free text, which no rung writes, so every whole record is deferred; fields can "
-            "still be used one by one. If the application can do without it, set required = false in a task file"
+            f"{why}. So every whole record is deferred; fields can still be used one by one. If the application can do "
+            "without it, set required = false in a task file"
         )
     exact = [one.field.name for one in data.problems if one.mode == "regress" and one.field.tolerance == 0]
     if exact:
@@ -214,114 +230,3 @@ def _warnings(data: Dataset, built: Built, options: LearnOptions) -> list[str]:
     if options.learn_from == "gold" and options.reference == "gold":
         out.append("learnt from gold and certified against gold: agreement with the teacher is not certified")
     return out
-
-
-def _best_curve(state: Climb) -> tuple[str | None, LearningCurve | None]:
-    best = state.best
-    if best is None:
-        return None, None
-    for record in reversed(state.records):
-        if (
-            record.fitted is not None
-            and record.plan.name in best.members
-            and record.fitted.facts.get("curve")
-        ):
-            return record.plan.name, learning_curve(record.fitted.facts["curve"])
-    return None, None
-
-
-def _next_steps(
-    data: Dataset,
-    state: Climb,
-    built: Built,
-    best: Candidate,
-    inspected: InspectReport,
-    options: LearnOptions,
-    teacher_usd: float | None,
-) -> list[dict[str, Any]]:
-    untried = [
-        record.plan.name
-        for record in state.records
-        if record.fitted is None and record.plan.name != "lookup" and "max-minutes" in (record.reason or "")
-    ]
-    name, curve = _best_curve(state)
-    if not built.record.is_certified:
-        return _remedies(data, state, built, best, inspected, teacher_usd, curve, untried)
-    out: list[dict[str, Any]] = []
-    if curve is not None and name is not None:
-        now, later = curve.predict(len(state.train)), curve.predict(2 * len(state.train))
-        if now is not None and later is not None:
-            more = len(data)
-            text = (
-                f"label {format_count(more)} more calls: the {name} rung is predicted to err on "
-                f"{format_share(later.error)} of calls instead of {format_share(now.error)} "
-                f"({format_share(later.lower)} to {format_share(later.upper)})"
-            )
-            cost = None if teacher_usd is None else more * teacher_usd
-            out.append({"kind": "label more", "text": text, "usd": cost})
-    for rung in untried:
-        plan = next(record.plan for record in state.records if record.plan.name == rung)
-        cost = plan.fit_seconds / 3600 * options.core_hour_usd * options.cores
-        text = f"try the {rung} rung: about {plan.fit_seconds / 60:.0f} minutes (--max-minutes)"
-        out.append({"kind": "another rung", "text": text, "usd": cost})
-    if (built.record.coverage or 0) > 0.98:
-        out.append(
-            {
-                "kind": "higher target",
-                "text": "nearly every call is answered: a higher --target may hold",
-                "usd": 0.0,
-            }
-        )
-    return out
-
-
-def _remedies(
-    data: Dataset,
-    state: Climb,
-    built: Built,
-    best: Candidate,
-    inspected: InspectReport,
-    teacher_usd: float | None,
-    curve: LearningCurve | None,
-    untried: Sequence[str],
-) -> list[dict[str, Any]]:
-    tested = built.record.tested_threshold
-    answered = best.confidence >= tested if tested is not None else np.zeros(len(best.confidence), dtype=bool)
-    useful = explain_failure(
-        built.record,
-        select_errors=int((~best.is_right[answered]).sum()),
-        select_answered=int(answered.sum()),
-        select_n=len(best.confidence),
-        n_off_schema=int(data.off_schema.sum()),
-        n_calls=len(data),
-        chance_error=_chance_error(state),
-        student_error=float(1 - best.is_right.mean()),
-        ceiling=_ceiling(inspected),
-        curve=curve,
-        n_train=len(state.train),
-        teacher_usd_per_call=teacher_usd,
-        other_rungs=untried,
-    )
-    reasons = [{"kind": f"why: {reason.kind}", "text": reason.text, "usd": None} for reason in useful.reasons]
-    remedies = [
-        {"kind": remedy.kind, "text": remedy.text, "usd": remedy.cost_usd, "usd_reason": remedy.cost_reason}
-        for remedy in useful.remedies
-    ]
-    return [*reasons, *remedies]
-
-
-def _ceiling(inspected: InspectReport) -> NoiseCeiling | None:
-    found = inspected.facts.self_agreement.get(RECORD)
-    if found is None:
-        return None
-    most = inspected.facts.ceiling[RECORD]
-    return NoiseCeiling(found.n, found.value, (found.low, found.high), min(1.0, found.value**0.5), most)
-
-
-def _chance_error(state: Climb) -> float | None:
-    """Error of always giving the commonest answer, for a single field; ``None`` for records."""
-    required = [target for target in state.select.targets if target.problem.field.required]
-    if len(required) != 1 or not len(state.select):
-        return None
-    values = [repr(value) for value in required[0].values]
-    return 1.0 - max(values.count(value) for value in set(values)) / len(values)

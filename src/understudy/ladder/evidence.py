@@ -36,6 +36,7 @@ __all__ = [
 Bools = npt.NDArray[np.bool_]
 _BINS = 10
 _MOST_DISAGREEMENTS = 200
+_MOST_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,10 @@ def calibration_bins(confidence: FloatArray, is_right: Bools) -> list[dict[str, 
     return out
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARS else text[: _MOST_CHARS - 1] + "…"
+
+
 def disagreements(evidence: Evidence, ids: Sequence[str], options: LearnOptions) -> list[dict[str, Any]]:
     """The most confident differences from the reference, most confident first; texts only if allowed."""
     rows: list[dict[str, Any]] = []
@@ -237,13 +242,16 @@ def disagreements(evidence: Evidence, ids: Sequence[str], options: LearnOptions)
         for at in np.flatnonzero(~right):
             if truth[name][int(at)] is UNKNOWN:
                 continue
+            # What is written may say what the input says, so it is quoted only where inputs are.
+            is_shown = options.keep_texts or problem.mode != "write"
             rows.append(
                 {
                     "id": ids[int(evidence.fold.rows[at])],
                     "field": name,
-                    "input": "\n".join(evidence.fold.inputs[int(at)])[:600] if options.keep_texts else None,
-                    "reference": show_value(truth[name][int(at)]),
-                    "student": show_value(prediction.values[int(at)]),
+                    "kind": problem.field.kind,
+                    "input": _cut("\n".join(evidence.fold.inputs[int(at)])) if options.keep_texts else None,
+                    "reference": _cut(show_value(truth[name][int(at)])) if is_shown else None,
+                    "student": _cut(show_value(prediction.values[int(at)])) if is_shown else None,
                     "confidence": float(prediction.confidence[int(at)]),
                 }
             )

@@ -20,12 +20,14 @@ from understudy.ladder.folds import Fold, correctness
 from understudy.ladder.options import LearnOptions
 from understudy.runtime.prediction import FieldPrediction, FloatArray
 from understudy.runtime.stages import Stage
+from understudy.task.field import Field
 from understudy.task.problem import Problem
 
 __all__ = [
     "candidate_facts",
     "certificate_dict",
     "data_facts",
+    "equality_sentence",
     "evidence_facts",
     "learning_curve",
     "risk_coverage",
@@ -35,9 +37,22 @@ __all__ = [
 _CURVE_POINTS = 80
 
 
-def certificate_dict(certification: Certification) -> dict[str, Any]:
-    """The certificate with its sentence."""
-    return {**certification.to_dict(), "sentence": certification.sentence()}
+def certificate_dict(certification: Certification, fields: Sequence[Field] = ()) -> dict[str, Any]:
+    """The certificate with its sentence, which for texts among its `fields` says what counts as equal."""
+    sentence = certification.sentence()
+    if certification.is_certified and (meaning := equality_sentence(fields)) is not None:
+        sentence = f"{sentence} {meaning}"
+    return {**certification.to_dict(), "sentence": sentence}
+
+
+def equality_sentence(fields: Sequence[Field]) -> str | None:
+    """What "equal" means for the texts among `fields`, in one sentence; ``None`` without texts."""
+    words = {field.name: said for field in fields if (said := field.equality_words) is not None}
+    if not words:
+        return None
+    if len(fields) == 1:
+        return f"A text counts as equal if it {next(iter(words.values()))}."
+    return f"Texts count as equal if: {'; '.join(f'{name} {said}' for name, said in words.items())}."
 
 
 def risk_coverage(confidence: FloatArray, is_right: npt.NDArray[np.bool_]) -> list[list[float]]:
@@ -52,16 +67,14 @@ def risk_coverage(confidence: FloatArray, is_right: npt.NDArray[np.bool_]) -> li
     return [[float(cut / count), float(agreement[cut - 1])] for cut in cuts]
 
 
-def rung_facts(state: Climb, data: Dataset, options: LearnOptions) -> list[dict[str, Any]]:
+def rung_facts(state: Climb, options: LearnOptions) -> list[dict[str, Any]]:
     """One entry per rung, tried or not."""
     singles = {candidate.name: candidate for candidate in state.candidates if len(candidate.members) == 1}
-    return [
-        _one_rung(record, state, data, options, singles.get(record.plan.name)) for record in state.records
-    ]
+    return [_one_rung(record, state, options, singles.get(record.plan.name)) for record in state.records]
 
 
 def _one_rung(
-    record: RungRecord, state: Climb, data: Dataset, options: LearnOptions, single: Candidate | None
+    record: RungRecord, state: Climb, options: LearnOptions, single: Candidate | None
 ) -> dict[str, Any]:
     fitted = record.fitted
     base: dict[str, Any] = {
@@ -82,7 +95,7 @@ def _one_rung(
         )
         return {**base, **dict.fromkeys(empty), "risk_coverage": [], "curve": None}
     call_seconds = fitted.facts["call_seconds"]
-    accuracy = _accuracy(data.problems, fitted.judged, state.select, options)
+    accuracy = _accuracy([one.problem for one in state.select.targets], fitted.judged, state.select, options)
     return {
         **base,
         "fit_seconds": fitted.facts["fit_seconds"],
@@ -168,6 +181,17 @@ def _gold_accuracy(problem: Problem, prediction: FieldPrediction, fold: Fold) ->
     return float(correctness(problem.field, prediction.values, truth)[known].mean()) if known.any() else None
 
 
+def _text_lengths(
+    problem: Problem, said: Sequence[Any], meant: Sequence[Any]
+) -> dict[str, float | None] | None:
+    """Median characters of the student's texts and of the reference's; ``None`` for fields that are not written."""
+    if problem.mode != "write":
+        return None
+    columns = {"student": said, "reference": meant}
+    lengths = {who: [len(one) for one in column if isinstance(one, str)] for who, column in columns.items()}
+    return {who: float(np.median(found)) if found else None for who, found in lengths.items()}
+
+
 def evidence_facts(built: Built, data: Dataset, options: LearnOptions) -> dict[str, Any]:
     """What the certify split shows."""
     evidence = built.evidence
@@ -183,15 +207,19 @@ def evidence_facts(built: Built, data: Dataset, options: LearnOptions) -> dict[s
                 "name": name,
                 "kind": problem.field.kind,
                 "mode": problem.mode,
+                "equality": problem.field.equality_words,
+                "chars": _text_lengths(problem, prediction.values, truth),
                 "accuracy": float(right.mean()) if len(right) else None,
                 "gold_accuracy": _gold_accuracy(problem, prediction, evidence.fold),
-                "certificate": certificate_dict(certificate),
+                "certificate": certificate_dict(certificate, [problem.field]),
                 "labels": label_table(problem.field, prediction, truth, certificate.threshold),
             }
         )
     return {
         "stages": shares_by_stage(evidence, [Stage.from_dict(stage) for stage in built.manifest["stages"]]),
-        "certificate": certificate_dict(built.record),
+        "certificate": certificate_dict(
+            built.record, [problem.field for problem in evidence.problems if problem.field.required]
+        ),
         "fields": fields,
         "calibration": calibration_bins(evidence.result.confidence, is_right),
         "disagreements": disagreements(evidence, data.ids, options),

@@ -23,6 +23,8 @@ __all__ = ["FittedRung", "Reporter", "fit_rung", "measure_call_seconds", "silent
 Reporter = Callable[[str], None]
 _TIMED_INPUTS = 256
 _FLOAT_INPUTS = 400
+_SLOW_INPUTS = 32
+"""Rows for timing, and for comparing with the float model, where an answer takes long."""
 _CURVE_SHARES = (0.125, 0.25, 0.5)
 
 
@@ -55,9 +57,11 @@ class FittedRung:
     was_cached: bool
 
 
-def measure_call_seconds(component: Component, inputs: Sequence[Any]) -> float | None:
-    """CPU seconds per call over up to 256 inputs (all threads counted), or ``None`` without inputs."""
-    sample = list(inputs[:_TIMED_INPUTS])
+def measure_call_seconds(
+    component: Component, inputs: Sequence[Any], *, most: int = _TIMED_INPUTS
+) -> float | None:
+    """CPU seconds per call over up to `most` inputs (all threads counted), or ``None`` without inputs."""
+    sample = list(inputs[:most])
     if not sample:
         return None
     component.predict(sample[:8])
@@ -105,7 +109,10 @@ def _build(
     component_folder = folder / "component"
     component_folder.mkdir()
     student.export(component_folder)
+    student.settle(component_folder, select.inputs, select.targets)
     component = load_component(component_folder)
+    if student.is_slow:
+        report(f"answering {len(select)} calls of the select split")
     judged = component.predict(select.inputs)
     save_predictions(folder / "select", judged)
     facts: dict[str, Any] = {"float_agreement": _float_agreement(student, judged, select)}
@@ -124,7 +131,8 @@ def _build(
         component = load_component(component_folder)
     student.save_state(folder)
     facts["fit_seconds"] = time.perf_counter() - start
-    facts["call_seconds"] = measure_call_seconds(component, select.inputs or train.inputs)
+    most = _SLOW_INPUTS if student.is_slow else _TIMED_INPUTS
+    facts["call_seconds"] = measure_call_seconds(component, select.inputs or train.inputs, most=most)
     facts["size_bytes"] = sum(path.stat().st_size for path in component_folder.rglob("*") if path.is_file())
     return facts
 
@@ -134,8 +142,8 @@ def _stack(one: Any, two: Any) -> Any:
 
 
 def _float_agreement(student: Student, judged: Sequence[FieldPrediction], select: Fold) -> float | None:
-    """Share of select answers (all fields) that int8 leaves as the float model gave them; ``None`` without rows."""
-    sample = select.inputs[:_FLOAT_INPUTS]
+    """Share of select answers (all fields) that the export gives as the float model does; ``None`` without rows."""
+    sample = select.inputs[: _SLOW_INPUTS if student.is_slow else _FLOAT_INPUTS]
     if not sample:
         return None
     same = np.ones(len(sample), dtype=np.bool_)

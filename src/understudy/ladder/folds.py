@@ -19,7 +19,7 @@ from understudy.errors import DataError
 from understudy.ladder.options import LearnFrom
 from understudy.students.targets import Targets
 from understudy.task.field import Field, values_equal
-from understudy.task.problem import ProblemMode
+from understudy.task.problem import Problem, ProblemMode
 
 __all__ = ["CertifyGate", "Fold", "correctness", "make_fold"]
 
@@ -60,6 +60,11 @@ class Fold:
     def only(self, modes: frozenset[ProblemMode]) -> Fold:
         """The same rows with only the targets of some modes."""
         return replace(self, targets=[target for target in self.targets if target.problem.mode in modes])
+
+    def answering(self, problems: Sequence[Problem]) -> Fold:
+        """The same rows with only the targets of some problems."""
+        names = {problem.field.name for problem in problems}
+        return replace(self, targets=[one for one in self.targets if one.problem.field.name in names])
 
     def reference(self, which: Literal["teacher", "gold"]) -> dict[str, list[Any]]:
         """The answers that a target refers to."""

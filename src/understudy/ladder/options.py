@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from understudy.errors import ConfigError
 
-__all__ = ["LearnFrom", "LearnOptions", "Of"]
+__all__ = ["LearnFrom", "LearnOptions", "Of", "WriterTuning"]
 
 Of = Literal["answered", "all"]
 LearnFrom = Literal["teacher", "gold", "both"]
+WriterTuning = Literal["full", "lora", "qlora"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class LearnOptions:
         Volume for pay-back; ``None``: unknown.
     base
         Base encoder: hub id or folder.
+    writer_base
+        Base language model of the rungs that write: hub id or folder; ``None``: from scratch.
+    writer_tuning
+        What is trained of `writer_base`: all weights (``full``), adapters (``lora``), or adapters of a base kept in
+        4 bits (``qlora``).
     seed
         Of splits, samples and training.
     threads
@@ -68,6 +74,8 @@ class LearnOptions:
     core_hour_usd: float = 0.04
     calls_per_month: float | None = None
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
+    writer_base: str | None = None
+    writer_tuning: WriterTuning = "full"
     seed: int = 0
     threads: int | None = None
     cache: Path | None = Path(".understudy-cache")
@@ -85,13 +93,24 @@ class LearnOptions:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise ConfigError(f"--{name.replace('_', '-')} must not be negative", given=str(value))
-        for name, allowed in (("of", ("answered", "all")), ("learn_from", ("teacher", "gold", "both"))):
+        choices: dict[str, tuple[str, ...]] = {
+            "of": ("answered", "all"),
+            "learn_from": ("teacher", "gold", "both"),
+            "writer_tuning": ("full", "lora", "qlora"),
+        }
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(
                     f"--{name.replace('_', '-')} is unknown",
                     given=getattr(self, name),
                     todo=f"one of {', '.join(allowed)}",
                 )
+        if self.writer_tuning != "full" and self.writer_base is None:
+            raise ConfigError(
+                "adapters need a base to sit on",
+                given=f"--writer-tuning {self.writer_tuning}",
+                todo="name one with --writer-base, or leave out --writer-tuning",
+            )
 
     @property
     def reference(self) -> Literal["teacher", "gold"]:

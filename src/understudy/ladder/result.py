@@ -3,7 +3,8 @@
 Keys of :attr:`LearnResult.facts` (every missing measurement is ``None``, never 0):
 
 - ``name``; ``id`` (of the artefact); ``options``; ``chosen`` (name of the winning system); ``stop_reason``; ``warnings`` (texts);
-  ``deferred_fields`` (names of free-text fields); ``never_answered`` (the required ones among them); ``base_models``,
+  ``deferred_fields`` (names of fields that no rung of the run answers), ``deferred_reasons`` (why, per name);
+  ``never_answered`` (the required ones among them); ``base_models``,
   ``packages``, ``data_fingerprint``; ``measured`` (``student_seconds``, ``student_usd`` per call); ``lookup`` (``share``
   of repeated inputs, ``n_pairs``, ``n_equal``, ``reason``).
 - ``data``: ``n_calls``, ``n_train``, ``n_select``, ``n_certify``, ``n_holdout``, ``n_off_schema``,
@@ -20,13 +21,15 @@ Keys of :attr:`LearnResult.facts` (every missing measurement is ``None``, never 
 - ``stages``: list of ``rung``, ``share`` of certify calls that it spoke on.
 - ``certificate``: ``certify.certification.Certification`` with ``sentence``; ``gold_certificate``, ``non_inferiority``: the
   fields of ``certify.gold.GoldCertification`` (with ``sentence``) and ``NonInferiority``, or None.
-- ``fields``: list of ``name``, ``kind``, ``mode``, ``accuracy``, ``gold_accuracy``, ``certificate``, ``labels`` (list of
+- ``fields``: list of ``name``, ``kind``, ``mode``, ``equality`` (for texts, what counts as equal; else None), ``chars``
+  (for texts, median length of the ``student``'s and of the ``reference``'s; else None), ``accuracy``, ``gold_accuracy``, ``certificate``, ``labels`` (list of
   ``label``, ``n``, ``precision``, ``recall``, ``coverage``).
 - ``calibration``: list of ``low``, ``high``, ``n``, ``mean_confidence``, ``accuracy``.
-- ``disagreements``: list of ``id``, ``field``, ``input`` (text or None), ``reference``, ``student``, ``confidence``.
+- ``disagreements``: list of ``id``, ``field``, ``kind``, ``input`` (text or None), ``reference``, ``student``,
+  ``confidence``; texts are cut, and None where no texts are kept.
 - ``suspects``: suspected teacher mistakes, list of ``id``, ``field``, ``input``, ``teacher``, ``suggested``, ``score``.
 - ``receipt``: ``machine_seconds``, ``machine_usd``, ``teacher_usd`` (price of the recorded calls), ``rungs`` (name, seconds,
-  was_cached).
+  was_cached), ``writer`` (``base``, ``tuning`` of the rungs that write, or None).
 - ``breakeven``: {``calls``, ``reason``, ``series``: [[volume, teacher only usd, with student usd]]} or None.
 - ``next_steps``: list of ``text``, ``usd`` (or None), ``kind``.
 """

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 
@@ -22,19 +23,35 @@ from understudy.students.base import Student
 from understudy.task.problem import Problem
 from understudy.training.recipe import batch_size_for, epochs_for
 
-__all__ = ["RUNG_ORDER", "RungPlan", "matmul_flops", "plan_rungs", "student_class"]
+__all__ = [
+    "RUNG_ORDER",
+    "RungPlan",
+    "known_rungs",
+    "matmul_flops",
+    "plan_rungs",
+    "student_class",
+    "writing_rungs",
+]
 
-RUNG_ORDER = ("lookup", "linear", "frozen", "tuned", "distilled")
+RUNG_ORDER = ("lookup", "linear", "frozen", "tuned", "distilled", "writer")
+_WRITERS = tuple(name for name in RUNG_ORDER if name.startswith("writer"))
+"""Built-in rungs that write texts, and are left out where there is none to write."""
 _BUILT_IN = {
     "lookup": "understudy.students.lookup:LookupStudent",
     "linear": "understudy.students.linear:LinearStudent",
     "frozen": "understudy.students.frozen:FrozenStudent",
     "tuned": "understudy.students.tuned:TunedStudent",
     "distilled": "understudy.students.distilled:DistilledStudent",
+    "writer": "understudy.students.writer:WriterStudent",
 }
 _GROUP = "understudy.students"
 _ENCODER_WEIGHTS = 10.6e6  # matrix weights of a 6-layer, 384-wide encoder, embeddings apart
 _CHARS_PER_TOKEN = 4.0
+_WRITER_WEIGHTS, _WRITER_CHARS = 1.8e6, 2.0  # from scratch: a middling shape, and its small vocabulary
+_BASE_WEIGHTS = 5e8  # of a base whose size cannot be seen
+_WRITER_ROWS = 32
+_WRITER_STEPS = {True: (40, 400, 4000), False: (4, 60, 4000)}
+"""Whether from scratch: epochs, and least and most steps, as in ``lm.writer_recipe`` (which needs torch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +121,52 @@ def matmul_flops() -> float:
     return 2 * 256**3 / best * (os.cpu_count() or 1)
 
 
+def writing_rungs(names: Sequence[str]) -> list[str]:
+    """Those of `names` that write texts; the lookup repeats texts, and writes none."""
+    return [
+        name
+        for name in names
+        if name in _WRITERS
+        or (name in known_rungs() and name not in RUNG_ORDER and "write" in student_class(name).modes)
+    ]
+
+
 def plan_rungs(
-    problems: Sequence[Problem], n_train: int, mean_chars: float, options: LearnOptions
+    problems: Sequence[Problem],
+    n_train: int,
+    mean_chars: float,
+    options: LearnOptions,
+    *,
+    answer_chars: float = 0.0,
 ) -> list[RungPlan]:
-    """Plan every rung that was asked for, in order."""
-    names = options.rungs or tuple(known_rungs())
-    for name in names:
+    """Plan every rung that was asked for, in order.
+
+    Parameters
+    ----------
+    problems
+        What the run takes on.
+    n_train
+        Calls to learn from.
+    mean_chars, answer_chars
+        Mean length of an input, and of the texts of an answer.
+    options
+        ``rungs`` names some; by default all are planned, those that write only where a text is to be written.
+    """
+    for name in options.rungs:
         student_class_or_error(name)
-    if "distilled" in names and "tuned" not in names:
-        raise ConfigError("the rung distilled needs tuned, its teacher", todo="add tuned to --rungs")
+    names = options.rungs or tuple(known_rungs())
+    if not options.rungs and not any(problem.mode == "write" for problem in problems):
+        names = tuple(name for name in names if name not in _WRITERS)
+    for name in options.rungs:
+        source = student_class(name).made_from
+        if source is not None and source not in names:
+            raise ConfigError(
+                f"the rung {name} is made from {source}, which is not among the rungs",
+                given=f"--rungs {','.join(options.rungs)}",
+                todo=f"add {source} to --rungs",
+            )
     ordered = [name for name in known_rungs() if name in names]
-    return [_plan_one(name, problems, n_train, mean_chars) for name in ordered]
+    return [_plan_one(name, problems, n_train, (mean_chars, answer_chars), options) for name in ordered]
 
 
 def student_class_or_error(name: str) -> None:
@@ -123,7 +175,14 @@ def student_class_or_error(name: str) -> None:
         raise ConfigError(f"there is no rung {name!r}", todo=f"use some of {', '.join(known_rungs())}")
 
 
-def _plan_one(name: str, problems: Sequence[Problem], n_train: int, mean_chars: float) -> RungPlan:
+def _plan_one(
+    name: str, problems: Sequence[Problem], n_train: int, chars: tuple[float, float], options: LearnOptions
+) -> RungPlan:
+    mean_chars, answer_chars = chars
+    if name in _WRITERS:
+        fit, call = _writer_work(n_train, mean_chars + answer_chars, options.writer_base)
+        # Another form of a fitted writer takes an export, at most a short training.
+        return RungPlan(name, fit if name == "writer" else 20 + 0.2 * fit, call)
     tokens = min(mean_chars / _CHARS_PER_TOKEN + 2, 256)
     classes = sum(max(len(problem.values), 1) for problem in problems)
     points = sum(problem.mode == "point" for problem in problems)
@@ -145,3 +204,22 @@ def _plan_one(name: str, problems: Sequence[Problem], n_train: int, mean_chars: 
     }
     fit, call = encoder.get(name, (60.0, forward))
     return RungPlan(name, fit, call)
+
+
+def _writer_work(n_train: int, chars: float, base: str | None) -> tuple[float, float]:
+    """Seconds to fit and seconds per call of a writer: 6 and 2 FLOPs per weight and token."""
+    weights = _WRITER_WEIGHTS if base is None else _base_weights(base)
+    tokens = chars / (_WRITER_CHARS if base is None else _CHARS_PER_TOKEN) + 4
+    epochs, least, most = _WRITER_STEPS[base is None]
+    steps = min(max(epochs * n_train / _WRITER_ROWS, least), most)
+    flops = matmul_flops()
+    rows = min(_WRITER_ROWS, max(n_train, 1))
+    train = 6 * weights * tokens * rows * steps / (0.25 * flops)
+    # One token after the other: memory, not arithmetic, is the limit, hence a tenth of the rate.
+    return 20 + train, 2 * weights * tokens / (0.1 * flops)
+
+
+def _base_weights(base: str) -> float:
+    """Weights of a base in a local folder, from its files (two bytes each); a guess for a hub id."""
+    sizes = [path.stat().st_size for path in Path(base).glob("*.safetensors")] if Path(base).is_dir() else []
+    return sum(sizes) / 2 if sizes else _BASE_WEIGHTS

@@ -59,17 +59,24 @@ def _answers(facts: Facts) -> str:
     body = []
     for field in rows(facts, "fields"):
         certificate = part(field, "certificate")
-        labels = [_md(text(row, "label") or "") for row in rows(field, "labels")]
+        is_written = field.get("mode") == "write"
+        labels = [] if is_written else [_md(text(row, "label") or "") for row in rows(field, "labels")]
         shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
         held = (
             format_share(number(certificate, "coverage"))
             if certificate.get("is_certified")
             else "not certified"
         )
+        shown = "written" if is_written else shown
         body.append([_md(text(field, "name") or "?"), _md(text(field, "kind") or "unknown"), shown, held])
     words = ["## What it answers"]
     if body:
         words.append(_rows(["field", "kind", "values seen", "answered by itself"], body))
+    words += [
+        _md(f"{text(field, 'name')}: two texts count as equal if the student's {text(field, 'equality')}.")
+        for field in rows(facts, "fields")
+        if text(field, "equality")
+    ]
     if deferred := deferred_words(facts):
         words.append(_md(deferred))
     return "\n\n".join(words) if len(words) > 1 else ""
@@ -100,7 +107,7 @@ def _use(summary: Summary) -> str:
         'print(answer.value if answer.is_answered else "ask the teacher")\n```\n\n'
         "Or, line by line: `understudy answer path/to/this/folder < inputs.jsonl >"
         " outputs.jsonl`. It needs numpy, and"
-        " onnxruntime with tokenizers where it holds an encoder; never torch, scikit-learn or pickle."
+        " onnxruntime with tokenizers where it holds an encoder or a writer; never torch, scikit-learn or pickle."
     )
 
 
@@ -151,7 +158,7 @@ def _costs(facts: Facts, summary: Summary) -> str:
 
 def _provenance(facts: Facts) -> str:
     bases = rows(facts, "base_models")
-    words = [f"- Base encoder: {_md(base_words(base))}" for base in bases]
+    words = [f"- Base model: {_md(base_words(base))}" for base in bases]
     digests = [text(base, "weights_sha256") for base in bases]
     words += [f"- Its weights, sha256: `{_md(digest)}`" for digest in digests if digest]
     if not bases:

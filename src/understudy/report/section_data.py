@@ -80,14 +80,14 @@ def _counts(facts: Facts, data: Facts) -> Html:
             foreign(", ".join(models)) if models else join([unknown(), " (the log does not name it)"]),
         ),
     ]
-    items += [("Base encoder", foreign(base_words(base))) for base in rows(facts, "base_models")]
+    items += [("Base model", foreign(base_words(base))) for base in rows(facts, "base_models")]
     if artefact := text(facts, "id"):
         items.append(("Artefact", tag("code", artefact)))
     return pairs(items)
 
 
 def base_words(base: Facts) -> str:
-    """Name, source and licence of a base encoder."""
+    """Name, source and licence of a base model."""
     licence = text(base, "licence") or text(base, "license") or "unknown"
     source = text(base, "source")
     return f"{text(base, 'name') or 'unknown'}{f' (from {source})' if source else ''}, licence {licence}"

@@ -143,16 +143,33 @@ def fields_section(facts: Facts, summary: Summary) -> Section:
         )
         parts += [
             paragraph(words, cls="lede"),
-            _field_table(fields, deferred, summary),
+            _field_table(facts, fields, deferred, summary),
             _rung_matrix(facts, fields),
         ]
     for field in fields:
+        if said := _text_words(field):
+            parts.append(paragraph(foreign(said), cls="quiet"))
         parts.append(_label_table(field, is_alone=len(fields) == 1))
     title = "Classes" if len(fields) == 1 and not deferred else "Fields and classes"
     return Section("fields", title.partition(" ")[0], title, join(parts))
 
 
-def _field_table(fields: list[Facts], deferred: list[str], summary: Summary) -> Html:
+def _text_words(field: Facts) -> str | None:
+    """What counts as equal for a written field, and how long its texts are; ``None`` for other fields."""
+    equality = text(field, "equality")
+    if equality is None:
+        return None
+    chars = part(field, "chars")
+    said, meant = number(chars, "student"), number(chars, "reference")
+    lengths = (
+        ""
+        if said is None or meant is None
+        else f" Median length {said:,.0f} characters, reference {meant:,.0f}."
+    )
+    return f"{text(field, 'name') or '?'}: two texts count as equal if the student's {equality}.{lengths}"
+
+
+def _field_table(facts: Facts, fields: list[Facts], deferred: list[str], summary: Summary) -> Html:
     word = "Like the teacher" if summary.reference == "teacher" else "Like gold"
     body = []
     for field in fields:
@@ -172,7 +189,7 @@ def _field_table(fields: list[Facts], deferred: list[str], summary: Summary) -> 
             ]
         )
     for name in deferred:
-        why = "free text: no rung writes it"
+        why = text(part(facts, "deferred_reasons"), name) or "free text: no rung writes it"
         nothing = [
             share_cell(None, why),
             share_cell(None, why),

@@ -13,6 +13,7 @@ from understudy.units import format_share
 __all__ = ["disagreements_section", "suspects_section"]
 
 _SHOWN = 10
+_SIDE_CHARS = 120
 
 
 def disagreements_section(facts: Facts, summary: Summary) -> Section:
@@ -122,13 +123,23 @@ def _entry(
     body = tag(
         "div",
         tag("blockquote", foreign(given)) if given else EMPTY,
+        # What was written is longer than what fits beside the input.
+        *(_whole(*side) for side in (left, right) if row.get("kind") == "text" and side[1] is not None),
         paragraph(foreign(" · ".join(about)), cls="quiet"),
         cls="fold",
     )
     return tag("details", summary, body, cls="entry more" if at >= _SHOWN else "entry")
 
 
+def _whole(who: str, value: str | None) -> Html:
+    return paragraph(tag("small", who), " ", foreign(value or ""))
+
+
 def _side(who: str, value: str | None, *, cls: str) -> Html:
-    return tag(
-        "span", tag("small", who), foreign("unknown" if value is None else value[:120]), cls=f"side {cls}"
-    )
+    return tag("span", tag("small", who), foreign(_short(value)), cls=f"side {cls}")
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(not kept)"
+    return value if len(value) <= _SIDE_CHARS else value[: _SIDE_CHARS - 1] + "…"

@@ -55,11 +55,20 @@ class Student(ABC):
     can_refit
         Whether fitting is cheap enough to be done twice: the ladder judges it on ``select`` after fitting on
         ``train``, then fits the one that ships on both.
+    is_slow
+        Whether an answer takes so long (a text is written) that fewer rows are answered where fewer will do: for
+        timing, and for comparing the export with the float model.
+    made_from
+        The rung that this one is another form of, or ``None``. The ladder fits that one first, and gives its folder
+        (``component``, and what its :meth:`save_state` kept) as the setting ``source``; where it was not fitted,
+        this one is skipped.
     """
 
     rung: ClassVar[str]
     modes: ClassVar[frozenset[ProblemMode]]
     can_refit: ClassVar[bool] = False
+    is_slow: ClassVar[bool] = False
+    made_from: ClassVar[str | None] = None
 
     problems_: tuple[Any, ...]
 
@@ -84,6 +93,22 @@ class Student(ABC):
     @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the compressed runtime component into the empty `folder`."""
+
+    def settle(  # noqa: B027  (a default that does nothing is meant)
+        self, folder: Path, inputs: Sequence[str | InputParts], targets: Sequence[Targets]
+    ) -> None:
+        """Settle what is best chosen on rows that were not learnt from; nothing by default.
+
+        The ladder calls it once, after :meth:`export` and before the export is judged, for students that are not
+        fitted again.
+
+        Parameters
+        ----------
+        folder
+            What :meth:`export` wrote; may be changed.
+        inputs, targets
+            The `select` rows, with one :class:`Targets` per field that this student answers.
+        """
 
     def save_state(self, folder: Path) -> None:  # noqa: B027  (a default that does nothing is meant)
         """Keep in `folder` what a later rung needs of this one; nothing by default."""

@@ -51,6 +51,7 @@ class DistilledStudent(Student):
     rung: ClassVar[str] = "distilled"
     modes: ClassVar[frozenset[ProblemMode]] = TunedStudent.modes
     can_refit: ClassVar[bool] = False
+    made_from: ClassVar[str | None] = "tuned"
 
     def __init__(
         self,

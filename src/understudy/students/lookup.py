@@ -19,7 +19,7 @@ from understudy.runtime.lookup import LookupComponent, lookup_key
 from understudy.runtime.prediction import FieldPrediction
 from understudy.students.base import Student
 from understudy.students.targets import Targets, as_inputs, as_targets
-from understudy.task.problem import Problem, ProblemMode, encode_value
+from understudy.task.problem import MODES, Problem, ProblemMode, encode_value
 
 __all__ = ["LookupStudent"]
 
@@ -34,7 +34,7 @@ class LookupStudent(Student):
     """
 
     rung: ClassVar[str] = "lookup"
-    modes: ClassVar[frozenset[ProblemMode]] = frozenset({"classify", "multilabel", "point", "regress"})
+    modes: ClassVar[frozenset[ProblemMode]] = frozenset(MODES)
     can_refit: ClassVar[bool] = True
 
     def __init__(self, confidence: float = 1.0) -> None:

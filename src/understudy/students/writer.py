@@ -67,6 +67,7 @@ class WriterStudent(Student):
     learns_rationales: ClassVar[bool] = True
     modes: ClassVar[frozenset[ProblemMode]] = frozenset(MODES)
     can_refit: ClassVar[bool] = False
+    is_slow: ClassVar[bool] = True
 
     def __init__(
         self,

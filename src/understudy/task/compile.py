@@ -1,8 +1,8 @@
-"""Fields to learnable problems: which of the four modes fits what a column of values holds.
+"""Fields to learnable problems: which of the five modes fits what a column of values holds.
 
 choice and boolean are classified; numbers are classified (few that recur), pointed at (they stand in the
-input) or regressed; sets of labels are multi-label; spans are pointed at. Text has no problem yet: it is
-always deferred.
+input) or regressed; sets of labels are multi-label; spans are pointed at; text is written. Lists that are kept as
+their JSON text have no problem: they are always deferred. Which of the problems a run takes on is the ladder's to say.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from understudy.task.problem import Problem
 from understudy.task.sketch import value_in_text
 from understudy.task.task import Task
 
-__all__ = ["compile_problems", "deferred_fields"]
+__all__ = ["compile_problems", "deferred_fields", "learnt_by_default"]
 
 MAX_NUMBER_CLASSES = 20
 _MIN_PER_NUMBER = 5
@@ -56,12 +56,23 @@ def compile_problems(
         elif field.kind == "span":
             constants = _constants(values, inputs)
             problems.append(Problem(field, "point", (*constants, *_empties(field, values))))
+        elif field.kind == "text" and not field.holds_json:
+            problems.append(Problem(field, "write", _empties(field, values)))
     return problems
 
 
+def learnt_by_default(problem: Problem) -> bool:
+    """Whether a run takes a problem on without being told to: a text that nobody requires is left to the teacher."""
+    return problem.mode != "write" or problem.field.required
+
+
 def deferred_fields(task: Task) -> tuple[str, ...]:
-    """Names of the fields that no student answers."""
-    return tuple(field.name for field in task.fields if field.kind == "text")
+    """Names of the fields that a run leaves to the teacher, if it is not told to write them."""
+    return tuple(
+        field.name
+        for field in task.fields
+        if field.kind == "text" and (field.holds_json or not field.required)
+    )
 
 
 def _empties(field: Field, values: Sequence[Any]) -> tuple[Any, ...]:

@@ -183,7 +183,14 @@ def _field(name: str, sketch: PathSketch, gold: PathSketch, why: dict[str, str])
                 if (fold_label(label) if isinstance(label, str) else label) not in known
             )
     why[name] = reason
-    return Field(name, kind, labels, nullable=bool(sketch.n_null or gold.n_null))
+    n_structured = sketch.n_list + sketch.n_other
+    return Field(
+        name,
+        kind,
+        labels,
+        nullable=bool(sketch.n_null or gold.n_null),
+        holds_json=kind == "text" and n_structured > sketch.n_string,
+    )
 
 
 def _decide(sketch: PathSketch) -> tuple[FieldKind, tuple[Any, ...], str]:

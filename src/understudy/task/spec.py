@@ -27,6 +27,7 @@ _BOUNDS = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
     "minItems", "maxItems", "uniqueItems", "pattern",
 }  # fmt: skip
+_METRIC_KEYS = ("x-understudy-metric", "x-understudy-at-least")
 _NAME = re.compile(r"[\w-]+\Z")
 
 
@@ -96,14 +97,20 @@ def task_from_toml(text: str, *, default_name: str = "task") -> Task:
 def _toml_field(given: Any) -> Field:
     if not isinstance(given, dict):
         raise ConfigError("[[field]] must be a table", given=f"a {type(given).__name__}")
-    types = {"nullable": bool, "optional": bool, "required": bool, "labels": list, "name": str, "kind": str}
+    types: dict[str, type] = {
+        "nullable": bool, "optional": bool, "required": bool, "labels": list, "name": str, "kind": str,
+        "metric": str, "holds_json": bool,
+    }  # fmt: skip
     for key, kind in types.items():
         if key in given and not isinstance(given[key], kind):
             raise ConfigError(f"field {given.get('name', '?')!r}: {key} must be a {kind.__name__}")
     tolerance = given.get("tolerance", 0)
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
         raise ConfigError(f"field {given.get('name', '?')!r}: tolerance must be a number")
-    return Field.from_dict(given)
+    if "metric_at_least" in given:
+        raise ConfigError(f"field {given.get('name', '?')!r}: the key is at_least, beside metric")
+    renamed = {"metric_at_least" if key == "at_least" else key: value for key, value in given.items()}
+    return Field.from_dict(renamed)
 
 
 def _texts(given: Any, key: str) -> tuple[str, ...]:
@@ -137,9 +144,17 @@ def task_to_toml(task: Task) -> str:
         if field.labels:
             lines.append(f"labels = {_toml(list(field.labels))}")
         plain = Field(field.name, field.kind, field.labels)
-        for key in ("nullable", "optional", "required", "tolerance"):
+        for key in (
+            "nullable",
+            "optional",
+            "required",
+            "tolerance",
+            "metric",
+            "metric_at_least",
+            "holds_json",
+        ):
             if getattr(field, key) != getattr(plain, key):
-                lines.append(f"{key} = {_toml(getattr(field, key))}")
+                lines.append(f"{key.removeprefix('metric_')} = {_toml(getattr(field, key))}")
     return "\n".join(lines) + "\n"
 
 
@@ -159,7 +174,8 @@ def task_from_json_schema(schema: Any, *, default_name: str = "task") -> Task:
 
     Objects become fields with dotted names; ``enum`` becomes choice, an array of an enum choices; a type
     with ``"null"`` is nullable; a property that is not ``required`` is optional. ``x-understudy-kind`` (or
-    ``format: span``) names a kind that JSON Schema cannot: span. OpenAI's wrapper (``{"name": ...,
+    ``format: span``) names a kind that JSON Schema cannot: span. ``x-understudy-metric`` and
+    ``x-understudy-at-least`` say when two texts are the same answer. OpenAI's wrapper (``{"name": ...,
     "schema": ...}``) is taken off.
 
     Raises
@@ -257,11 +273,38 @@ def _leaf(
     known = (
         _NOTES
         | _BOUNDS
-        | {"type", "enum", "const", "items", "format", "x-understudy-kind", "$defs", "definitions"}
+        | {
+            "type",
+            "enum",
+            "const",
+            "items",
+            "format",
+            "x-understudy-kind",
+            *_METRIC_KEYS,
+            "$defs",
+            "definitions",
+        }
     )
     _refuse_unknown(schema, known, f"the JSON Schema of {name}")
     kind, labels = _kind_of(schema, definitions, path)
-    return Field(name, kind, labels, nullable=nullable or is_nullable, optional=is_optional)
+    return Field(
+        name,
+        kind,
+        labels,
+        nullable=nullable or is_nullable,
+        optional=is_optional,
+        holds_json=kind == "text" and schema.get("type") == "array",
+        **_metric_of(schema, name),
+    )
+
+
+def _metric_of(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """When two texts are the same answer: ``x-understudy-metric``, ``x-understudy-at-least``."""
+    keys = {"metric": "x-understudy-metric", "metric_at_least": "x-understudy-at-least"}
+    found = {attribute: schema[key] for attribute, key in keys.items() if key in schema}
+    if not isinstance(found.get("metric", ""), str):
+        raise ConfigError(f"the JSON Schema of {name}: x-understudy-metric must be a text")
+    return found
 
 
 def _kind_of(
