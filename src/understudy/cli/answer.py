@@ -59,7 +59,7 @@ def answer_command(artefact: Path, source: Path | None, out: Path | None, resume
         now = time.perf_counter()
         if not quiet and sys.stderr.isatty() and now - last[0] > 0.5:
             last[0] = now
-            click.echo(f"\r{counts.read:,} lines, {counts.read / (now - begin):,.0f}/s", nl=False, err=True)
+            click.echo(f"\r{counts.read:,} lines, {_rate(counts.read, now - begin)}", nl=False, err=True)
 
     stream = source.open("rb") if source is not None else sys.stdin.buffer
     counts = answer_stream(model, stream, target, skip=skip, progress=progress)
@@ -69,8 +69,14 @@ def answer_command(artefact: Path, source: Path | None, out: Path | None, resume
         spent = max(time.perf_counter() - begin, 1e-9)
         click.echo(
             f"{counts.read:,} lines: {counts.answered:,} answered, {counts.deferred:,} for the teacher, "
-            f"{counts.refused:,} refused ({counts.read / spent:,.0f}/s)",
+            f"{counts.refused:,} refused ({_rate(counts.read, spent)})",
             err=True,
         )
     if counts.refused:
         sys.exit(3)
+
+
+def _rate(count: int, seconds: float) -> str:
+    """Lines per second, or for what takes its time per minute."""
+    per_s = count / seconds
+    return f"{per_s:,.0f}/s" if per_s >= 10 else f"{60 * per_s:,.0f}/min"

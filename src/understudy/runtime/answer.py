@@ -5,14 +5,15 @@ Needs numpy; onnxruntime and tokenizers only if the artefact holds an encoder. N
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from understudy.calls.call import ABSENT, InputParts
 from understudy.runtime.artefact import read_manifest
-from understudy.runtime.component import Component, load_component
+from understudy.runtime.component import Component, WritingComponent, load_component
 from understudy.runtime.stages import Cascade, CascadeResult, Stage
 from understudy.task.problem import Problem
 from understudy.task.task import Task
@@ -99,6 +100,17 @@ class Understudy:
         Its manifest, verified.
     cascade
         Its stages over loaded components.
+
+    Attributes
+    ----------
+    task
+        What it is for.
+    threshold, field_thresholds
+        Of the record and per field; ``None`` where nothing is certified.
+    is_writer
+        Whether a component of it writes texts piece by piece, which takes its time.
+    never_answered
+        Required fields that no rung writes.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any], cascade: Cascade) -> None:
@@ -107,6 +119,7 @@ class Understudy:
         self.threshold: float | None = manifest["threshold"]
         self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
         deferred: Sequence[str] = manifest.get("deferred_fields", ())
+        self.is_writer = any(isinstance(one, WritingComponent) for one in cascade.components.values())
         self.never_answered = [
             field.name for field in self.task.fields if field.name in deferred and field.required
         ]
@@ -122,6 +135,51 @@ class Understudy:
     def answer_parts(self, parts: Sequence[InputParts]) -> list[Answer]:
         """Answers for inputs that are already cut into parts."""
         return self._answers(self.predict(parts)) if parts else []
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a text may be passed on while it is being written.
+
+        How sure the student is of a text is known at its end, so only where that decides nothing any more: the
+        certified threshold is 0, the output is one plain text, and one component writes it.
+        """
+        if self.threshold is None or self.threshold > 0 or self.never_answered or not self.task.is_plain:
+            return False
+        problem = self.cascade.problems[0]
+        return problem.mode == "write" and not problem.values and self.cascade.writer is not None
+
+    def stream(self, given: str | Mapping[str, Any]) -> Generator[str, None, Answer]:
+        """The answer's text in pieces; returns the answer, bit for bit what :meth:`answer` gives.
+
+        Where the artefact :attr:`is_live` a piece comes as soon as it is written. Else the text comes in one piece,
+        once it is known that it is answered; nothing comes of a deferred one. Closing the generator ends the
+        writing. A value that is no text comes as JSON.
+        """
+        return self.stream_parts(self.task.parts(given))
+
+    def stream_parts(self, parts: InputParts) -> Generator[str, None, Answer]:
+        """:meth:`stream` for an input that is already cut into parts."""
+        if self.is_live:
+            result = yield from self.cascade.stream(parts)
+            answer = self._answers(result)[0]
+            if int(result.stage[0]) == len(self.cascade.stages) - 1:
+                return answer  # its text has been passed on already
+        else:
+            answer = self.answer_parts([parts])[0]
+        if answer.is_answered and answer.value is not ABSENT:
+            value = answer.value
+            yield value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return answer
+
+    def answer_unwritten(self, parts: InputParts) -> Answer | None:
+        """The answer, if a stage before the first that writes is sure enough; such an answer costs no writing."""
+        writes = (
+            any(isinstance(self.cascade.components[name], WritingComponent) for name in stage.members)
+            for stage in self.cascade.stages
+        )
+        before = next((at for at, is_writing in enumerate(writes) if is_writing), 0)
+        result = self.cascade.first_sure(parts, before)
+        return None if result is None else self._answers(result)[0]
 
     def predict(self, parts: Sequence[InputParts]) -> CascadeResult:
         """Raw predictions for inputs that are already cut into parts."""

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from understudy.calls.call import InputParts
 from understudy.errors import ArtefactError
 from understudy.runtime.prediction import FieldPrediction
 from understudy.task.problem import Problem
 
-__all__ = ["COMPONENT_FILE", "Component", "load_component", "write_component_file"]
+__all__ = [
+    "COMPONENT_FILE",
+    "Component",
+    "TokenCounter",
+    "WritingComponent",
+    "load_component",
+    "write_component_file",
+]
 
 COMPONENT_FILE = "component.json"
 _GROUP = "understudy.components"
@@ -44,6 +51,41 @@ class Component(Protocol):
 
     def predict(self, inputs: Sequence[InputParts]) -> list[FieldPrediction]:
         """One :class:`FieldPrediction` per problem, each for all `inputs`."""
+        ...
+
+
+@runtime_checkable
+class WritingComponent(Component, Protocol):
+    """Writes a text piece by piece."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it writes the text of its only field as it is, so that :meth:`stream` yields pieces."""
+        ...
+
+    def stream(self, parts: InputParts) -> Generator[str, None, list[FieldPrediction]]:
+        """Pieces of a plain text as they are written; returns what ``predict([parts])`` would.
+
+        May be advanced by one thread after the other, never by two at once. Closing it ends the writing.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """What a component that reads and writes tokens knows of them."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Most tokens that it writes in an answer."""
+        ...
+
+    def count_prompt_tokens(self, parts: InputParts) -> int:
+        """Tokens that it reads for an input."""
+        ...
+
+    def token_ends(self, text: str) -> list[int]:
+        """Per token of a written text, the character behind its last one."""
         ...
 
 

@@ -6,7 +6,7 @@ stages: an input stops at the first stage that is sure enough. Everything is per
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.calls.call import InputParts
-from understudy.runtime.component import Component
+from understudy.runtime.component import Component, WritingComponent
 from understudy.runtime.prediction import FieldPrediction, FloatArray, softmax
 from understudy.task.problem import Problem
 
@@ -229,6 +229,42 @@ class Cascade:
         fields = [FieldPrediction(found, known) for found, known in zip(values, sure, strict=True)]
         return CascadeResult(fields, record, spoke)
 
+    @property
+    def writer(self) -> WritingComponent | None:
+        """What writes the last stage's answers as plain text: one component, asked by no stage before; else ``None``."""
+        *earlier, last = self.stages
+        asked = {name for stage in earlier for name in stage.members}
+        if len(last.members) != 1 or last.members[0] in asked:
+            return None
+        component = self.components[last.members[0]]
+        return component if isinstance(component, WritingComponent) and component.is_plain else None
+
+    def first_sure(self, given: InputParts, most: int) -> CascadeResult | None:
+        """What the first `most` stages (not the last of all) say of one input; ``None`` if none is sure enough."""
+        memory: dict[str, tuple[npt.NDArray[np.int64], list[FieldPrediction]]] = {}
+        for number, stage in enumerate(self.stages[:most]):
+            fields = self._run_stage(stage, [given], np.arange(1), memory)
+            sure = record_confidence(fields, self.is_required)
+            if stage.floor is None or sure[0] >= stage.floor:
+                return CascadeResult(fields, sure, np.array([number], dtype=np.int64))
+        return None
+
+    def stream(self, given: InputParts) -> Generator[str, None, CascadeResult]:
+        """Pieces of what the :attr:`writer` writes, as it writes; returns what :meth:`predict` would.
+
+        Nothing is yielded where an earlier stage is sure enough.
+        """
+        writer = self.writer
+        assert writer is not None, "the last stage writes"
+        early = self.first_sure(given, len(self.stages) - 1)
+        if early is not None:
+            return early
+        predictions = yield from writer.stream(given)
+        names = [problem.field.name for problem in writer.problems]
+        fields = self._combined(self.stages[-1], [dict(zip(names, predictions, strict=True))])
+        spoke = np.array([len(self.stages) - 1], dtype=np.int64)
+        return CascadeResult(fields, record_confidence(fields, self.is_required), spoke)
+
     def scores_of(self, given: InputParts, stage: int) -> list[FloatArray | None]:
         """One stage's scores of one input per problem, shape (k,) in the order of its values; ``None`` without any."""
         fields = self._run_stage(self.stages[stage], [given], np.arange(1), {})
@@ -252,6 +288,11 @@ class Cascade:
                 predictions = [_take(prediction, keep) for prediction in predictions]
             names = [problem.field.name for problem in self.components[name].problems]
             per_member.append(dict(zip(names, predictions, strict=True)))
+        return self._combined(stage, per_member)
+
+    def _combined(
+        self, stage: Stage, per_member: Sequence[Mapping[str, FieldPrediction]]
+    ) -> list[FieldPrediction]:
         return [
             combine_members(
                 problem, [member.get(problem.field.name) for member in per_member], stage.calibrations[at]

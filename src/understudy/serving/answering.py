@@ -1,5 +1,8 @@
 """Runs students beside the event loop: quick ones in it, those that wait at the same time together; slow ones in threads.
 
+Students that write are gathered into batches (``gather``), or pass their text on as they write (``rota``), each in
+threads of their own, so that a long text holds up no encoder.
+
 What gains from batches is one call for many texts to numpy: a linear student answers 32 texts in the time of six or
 seven. Nobody waits for company: the first input that comes asks for a turn at the end of the loop's present round,
 and whatever else came in that round goes with it. An answer does not depend on what it goes with, to the last bit
@@ -12,15 +15,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Final
 
 from understudy.calls.call import InputParts
 from understudy.runtime.answer import Answer
+from understudy.serving.gather import Gatherer, Waiting, answer_each, settle
 from understudy.serving.likelihood import value_chances
 from understudy.serving.registry import ServedTask
+from understudy.serving.rota import Live, Rota
 
 __all__ = ["Answerer", "best_guess"]
 
@@ -31,8 +35,6 @@ _TURN_SECONDS: Final = 4e-3
 _MOST_AT_ONCE: Final = 32
 _QUICK_CHARS: Final = 4_000
 
-_Waiting = tuple[ServedTask, InputParts, "asyncio.Future[Answer]"]
-
 
 class Answerer:
     """Answers with the students of this process.
@@ -40,16 +42,21 @@ class Answerer:
     Parameters
     ----------
     threads
-        Slow answers at once; ``None`` for the cores of this process.
+        Slow answers at once, and batches of written ones, and pieces of live ones; ``None`` for the cores of this
+        process.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(threads or cores, thread_name_prefix="understudy-student")
-        self._waiting: deque[_Waiting] = deque()
+        threads = threads or cores
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="understudy-student")
+        self._gatherer, self._rota = Gatherer(threads), Rota(threads)
+        self._waiting: deque[Waiting] = deque()
 
     async def answer(self, task: ServedTask, parts: InputParts) -> Answer:
         """The student's answer to one input."""
+        if task.is_writer:
+            return await self._written(task, parts)
         seconds = task.student_seconds
         is_quick = seconds is not None and seconds < _QUICK_SECONDS and sum(map(len, parts)) < _QUICK_CHARS
         loop = asyncio.get_running_loop()
@@ -61,9 +68,22 @@ class Answerer:
         self._waiting.append((task, parts, done))
         return await done
 
+    async def _written(self, task: ServedTask, parts: InputParts) -> Answer:
+        """What is known by heart does not wait for texts to be written."""
+        if len(task.model.cascade.stages) > 1:
+            loop = asyncio.get_running_loop()
+            known = await loop.run_in_executor(self._pool, task.model.answer_unwritten, parts)
+            if known is not None:
+                return known
+        return await self._gatherer.answer(task, parts)
+
+    def begin(self, task: ServedTask, parts: InputParts) -> Live:
+        """Begin a text that is passed on while it is written, for a task whose artefact is live."""
+        return self._rota.begin(task.model.stream_parts(parts))
+
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what waits; what is too much for one turn waits for the next round of the loop."""
-        turn: list[_Waiting] = []
+        turn: list[Waiting] = []
         spent_s = 0.0
         while self._waiting and len(turn) < _MOST_AT_ONCE and spent_s < _TURN_SECONDS:
             one = self._waiting.popleft()
@@ -73,7 +93,8 @@ class Answerer:
         if self._waiting:
             loop.call_soon(self._take_turn, loop)
         for _, same in groupby(sorted(turn, key=lambda one: id(one[0])), key=lambda one: id(one[0])):
-            _answer_together(list(same))
+            group = list(same)
+            settle(group, answer_each(group[0][0].model, [parts for _, parts, _ in group]))
 
     async def chances(self, task: ServedTask, parts: InputParts) -> list[tuple[Any, float]] | None:
         """The values of the task's only field and their probabilities; see :func:`value_chances`."""
@@ -81,24 +102,10 @@ class Answerer:
         return await loop.run_in_executor(self._pool, value_chances, task.model, parts)
 
     def close(self) -> None:
-        """Wait for what runs."""
+        """Wait for what runs; live texts are given up."""
+        self._rota.close()
+        self._gatherer.close()
         self._pool.shutdown(wait=True)
-
-
-def _answer_together(group: Sequence[_Waiting]) -> None:
-    """Answers for inputs of one task; an error meets only the input that causes it."""
-    model = group[0][0].model
-    try:
-        answers = model.answer_parts([parts for _, parts, _ in group])
-    except Exception as error:
-        if len(group) == 1:
-            group[0][2].set_exception(error)
-            return
-        for one in group:
-            _answer_together([one])
-        return
-    for (_, _, done), answer in zip(group, answers, strict=True):
-        done.set_result(answer)
 
 
 def best_guess(task: ServedTask, answer: Answer) -> object:

@@ -35,6 +35,7 @@ from understudy.serving.dashboard.pages import dashboard_routes
 from understudy.serving.events import tell, where_it_broke
 from understudy.serving.forward import Forwarder, until_gone
 from understudy.serving.handle import Handler
+from understudy.serving.live_reply import LiveReplier
 from understudy.serving.metrics import Metrics
 from understudy.serving.origin import check_origin
 from understudy.serving.problems import RequestProblem, problem_response
@@ -113,8 +114,16 @@ class Server:
         recorder = Recorder(commit, self.settings.ledger, self.settings.mode, self.metrics, self.watch)
         forwarder = Forwarder(self.settings, self.upstreams, recorder, self.budgets)
         auditor = Auditor(self.settings.audit_share, self.upstreams, self.budgets, recorder)
+        live_replier = LiveReplier(self.settings, self.answerer, forwarder)
         self.handler = Handler(
-            self.settings, self.registry, forwarder, self.answerer, self.keys, auditor, self.watch
+            self.settings,
+            self.registry,
+            forwarder,
+            self.answerer,
+            live_replier,
+            self.keys,
+            auditor,
+            self.watch,
         )
         self.drainer.start()
         loop = asyncio.get_running_loop()
@@ -143,6 +152,7 @@ class Server:
             if self.crew is not None:
                 self.crew.leave()
             await forwarder.finish()
+            await live_replier.finish()
             await auditor.finish()
             await commit.close()
             await asyncio.to_thread(self.drainer.stop, 10.0)

@@ -13,14 +13,17 @@ from typing import Literal
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from understudy.calls.call import InputParts
+from understudy.runtime.answer import Answer
 from understudy.serving.answering import Answerer, best_guess
 from understudy.serving.audit import Auditor
 from understudy.serving.auth import Keys
-from understudy.serving.forward import Forwarder
+from understudy.serving.forward import Forwarder, until_gone
 from understudy.serving.in_work import CallInWork, reply_headers
 from understudy.serving.likelihood import logprobs_of
+from understudy.serving.live_reply import LiveReplier
 from understudy.serving.problems import RequestProblem
-from understudy.serving.registry import NAME_PREFIX, Found, Registry
+from understudy.serving.registry import NAME_PREFIX, Found, Registry, ServedTask
 from understudy.serving.requests import Asked, parse_body, read_request
 from understudy.serving.settings import ServeSettings
 from understudy.serving.spoken import Spoken, speak
@@ -28,6 +31,7 @@ from understudy.serving.upstream import NEVER_SENT
 from understudy.serving.watch import Watch
 from understudy.serving.wire_chat import chat_chunks, chat_completion
 from understudy.serving.wire_responses import response_events, response_object
+from understudy.serving.written import can_be_live, can_be_written, measured
 
 __all__ = ["Handler"]
 
@@ -41,7 +45,7 @@ class Handler:
 
     Attributes
     ----------
-    settings, registry, forwarder, answerer, keys, auditor, watch
+    settings, registry, forwarder, answerer, live_replier, keys, auditor, watch
         What it works with.
     """
 
@@ -49,6 +53,7 @@ class Handler:
     registry: Registry
     forwarder: Forwarder
     answerer: Answerer
+    live_replier: LiveReplier
     keys: Keys
     auditor: Auditor
     watch: Watch
@@ -87,9 +92,8 @@ class Handler:
         return CallInWork(path=path, data=data, body=body, asked=asked, found=found, key=key)
 
     async def _answer(self, request: Request, call: CallInWork) -> Response:
-        reply = await self._student_reply(call)
+        reply = await self._student_reply(request, call)
         if reply is not None:
-            self.auditor.consider(call, request.headers)
             return reply
         try:
             forwarded = await self.forwarder.begin(request, call)
@@ -135,14 +139,22 @@ class Handler:
             ) from error
         return b"".join(pieces)
 
-    async def _student_reply(self, call: CallInWork) -> Response | None:
-        """The student's reply, written down; ``None`` if the call has to go on."""
+    async def _student_reply(self, request: Request, call: CallInWork) -> Response | None:
+        """The student's reply, written down or (one that is still being written) to be; ``None``: the call goes on."""
         asked, found = call.asked, call.found
         if asked is None or found is None or asked.blocker is not None or found.parts is None:
             return None
         if asked.n_logprobs is not None and not found.task.has_logprobs:
             return None
-        answer = call.answer = await self.answerer.answer(found.task, found.parts)
+        if not can_be_written(asked, found.task):
+            return None
+        if self.settings.mode == "serve" and can_be_live(asked, found):
+
+            def audit() -> None:
+                self.auditor.consider(call, request.headers)
+
+            return await self.live_replier.reply(request, call, asked, found, audit)
+        answer = call.answer = await self._answered(request, call, found.task, found.parts)
         if self.settings.mode != "serve" or not answer.is_answered:
             return None
         spoken = await self._spoken(answer.value, call, asked, found)
@@ -150,12 +162,28 @@ class Handler:
             return None
         call.cost_nanousd = found.task.student_nanousd
         call.teacher_nanousd = found.task.teacher_nanousd
-        return await self._local(call, asked, found, spoken, "student")
+        reply = await self._local(call, asked, found, spoken, "student")
+        self.auditor.consider(call, request.headers)
+        return reply
+
+    async def _answered(
+        self, request: Request, call: CallInWork, task: ServedTask, parts: InputParts
+    ) -> Answer:
+        """The student's answer; one that takes its time does not wait for a turn once its client has left."""
+        if not task.is_writer:
+            return await self.answerer.answer(task, parts)
+        try:
+            return await until_gone(request, self.answerer.answer(task, parts))
+        except RequestProblem as problem:
+            await self.forwarder.fail(call, problem.code, problem.status)
+            raise
 
     async def _spoken(self, value: object, call: CallInWork, asked: Asked, found: Found) -> Spoken | None:
         """The value as the request wants it, with its log-probabilities if they are asked for."""
         name = f"understudy-{found.task.artefact_id}"
         spoken = speak(value, asked, call.id, name)
+        if spoken is not None and found.parts is not None and call.answer is not None:
+            spoken = measured(spoken, asked, found.task, found.parts, call.answer)
         if spoken is None or asked.n_logprobs is None or found.parts is None:
             return spoken
         chances = await self.answerer.chances(found.task, found.parts)

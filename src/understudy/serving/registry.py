@@ -15,6 +15,7 @@ from understudy.calls.known_request import KnownRequest
 from understudy.economics.nano import usd_to_nano
 from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.runtime.answer import Understudy, load
+from understudy.runtime.component import TokenCounter
 from understudy.serving.requests import Asked
 from understudy.serving.settings import TaskSettings
 
@@ -43,6 +44,8 @@ class ServedTask:
         Mean processor time and cost per call as measured when it was built, or ``None``.
     has_logprobs
         Whether it may give its own log-probabilities.
+    is_writer
+        Whether a component of it writes texts piece by piece.
     """
 
     name: str
@@ -53,6 +56,7 @@ class ServedTask:
     student_seconds: float | None
     student_nanousd: int | None
     has_logprobs: bool
+    is_writer: bool = False
 
     @property
     def artefact_id(self) -> str:
@@ -75,6 +79,7 @@ class ServedTask:
             If it is damaged, incomplete or of a newer format.
         """
         model = load(settings.artefact)
+        _load_writers(model)
         kinds = [KnownRequest.from_text(text) for text in model.manifest.get("request_kinds", ())]
         kinds = [kind for kind in kinds if kind.is_distinct]
         teacher: Mapping[str, Any] = model.manifest.get("teacher") or {}
@@ -88,6 +93,7 @@ class ServedTask:
             student_seconds=measured.get("student_seconds"),
             student_nanousd=usd_to_nano(measured.get("student_usd"), rounding=ROUND_CEILING),
             has_logprobs=settings.has_logprobs,
+            is_writer=model.is_writer,
         )
 
     def parts(self, text: str) -> InputParts | None:
@@ -104,6 +110,14 @@ class ServedTask:
             return self.model.task.parts(given)
         except DataError:
             return None
+
+
+def _load_writers(model: Understudy) -> None:
+    """Language models are read when they are first asked: here, not when a caller waits."""
+    nothing = ("",) * max(len(model.task.input_names), len(model.task.line_labels), 1)
+    for component in model.cascade.components.values():
+        if isinstance(component, TokenCounter):
+            component.count_prompt_tokens(nothing)
 
 
 @dataclass(frozen=True, slots=True)

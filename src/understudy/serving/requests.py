@@ -25,6 +25,7 @@ _BLOCKING = (
     "audio", "web_search_options", "prediction", "previous_response_id",
     "conversation", "background", "prompt", "include",
 )  # fmt: skip
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _MOST_CHOICES = 128
 _MOST_LOGPROBS = 20
 
@@ -49,6 +50,8 @@ class Asked:
         Choices; server-sent events; whether a stream ends with the usage.
     stops
         Texts before which the answer ends.
+    most_tokens
+        The longest answer that is wanted; ``None`` for any.
     n_logprobs
         Answers to list with their log-probabilities, 0 to 20; ``None`` where none are asked for.
     blocker
@@ -64,6 +67,7 @@ class Asked:
     is_streamed: bool
     has_usage: bool
     stops: tuple[str, ...]
+    most_tokens: int | None
     n_logprobs: int | None
     blocker: str | None
 
@@ -96,6 +100,8 @@ def read_request(path: str, body: Any) -> Asked | None:
     stops = (stops,) if isinstance(stops, str) else stops
     if not isinstance(stops, list | tuple) or not all(isinstance(stop, str) for stop in stops):
         stops, blocker = (), blocker or "stop"
+    most_tokens, is_limit_clear = _most_tokens(body)
+    blocker = blocker if is_limit_clear else blocker or "max_tokens"
     n_logprobs, is_clear = _logprobs(body, api)
     blocker = blocker if is_clear else blocker or "logprobs"
     options = body.get("stream_options")
@@ -109,9 +115,18 @@ def read_request(path: str, body: Any) -> Asked | None:
         is_streamed=body.get("stream") is True,
         has_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
         stops=tuple(stops),
+        most_tokens=most_tokens,
         n_logprobs=n_logprobs,
         blocker=blocker if messages else blocker or "messages",
     )
+
+
+def _most_tokens(body: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """The least of the limits that are set, and whether all of them are limits."""
+    given = [body[name] for name in _LIMITS if body.get(name) is not None]
+    if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in given):
+        return None, False
+    return min(given, default=None), True
 
 
 def _logprobs(body: Mapping[str, Any], api: Api) -> tuple[int | None, bool]:

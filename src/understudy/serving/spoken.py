@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from understudy.calls.call import ABSENT
+from understudy.calls.call import ABSENT, Usage
 from understudy.serving.requests import Asked
 
 __all__ = ["Spoken", "speak"]
@@ -34,6 +34,10 @@ class Spoken:
         Names the artefact.
     logprobs
         The chat API's log-probabilities, where they were asked for.
+    usage
+        Tokens that the student read and wrote; ``None`` for one that reads and writes none.
+    is_cut
+        Whether the text ends before it is complete: at the limit of the request, or of the student.
     """
 
     call_id: str
@@ -41,6 +45,8 @@ class Spoken:
     tool: str | None
     fingerprint: str
     logprobs: Mapping[str, Any] | None = None
+    usage: Usage | None = None
+    is_cut: bool = False
 
 
 def speak(value: Any, asked: Asked, call_id: str, fingerprint: str) -> Spoken | None:

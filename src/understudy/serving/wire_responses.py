@@ -6,18 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from understudy.calls.call import Usage
 from understudy.serving.spoken import Spoken
 from understudy.serving.wire_chat import sse
 
-__all__ = ["response_events", "response_object"]
+__all__ = ["ResponseStream", "response_events", "response_object"]
 
-_NO_USAGE = {
-    "input_tokens": 0,
-    "input_tokens_details": {"cached_tokens": 0},
-    "output_tokens": 0,
-    "output_tokens_details": {"reasoning_tokens": 0},
-    "total_tokens": 0,
-}
+_BEGUN = "in_progress"
 _ECHOED = (
     "instructions",
     "metadata",
@@ -31,6 +26,21 @@ _ECHOED = (
 )
 
 
+def _usage(usage: Usage | None) -> dict[str, Any]:
+    read, written = (0, 0) if usage is None else (usage.input_tokens or 0, usage.output_tokens or 0)
+    return {
+        "input_tokens": read,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": read + written,
+    }
+
+
+def _status(spoken: Spoken) -> str:
+    return "incomplete" if spoken.is_cut else "completed"
+
+
 def _item(spoken: Spoken, status: str) -> dict[str, Any]:
     if spoken.tool:
         return {
@@ -39,14 +49,14 @@ def _item(spoken: Spoken, status: str) -> dict[str, Any]:
             "status": status,
             "call_id": f"call_{spoken.call_id}",
             "name": spoken.tool,
-            "arguments": spoken.text if status == "completed" else "",
+            "arguments": "" if status == _BEGUN else spoken.text,
         }
     return {
         "id": f"msg_{spoken.call_id}",
         "type": "message",
         "role": "assistant",
         "status": status,
-        "content": [_part(spoken.text)] if status == "completed" else [],
+        "content": [] if status == _BEGUN else [_part(spoken.text)],
     }
 
 
@@ -55,9 +65,11 @@ def _part(text: str) -> dict[str, Any]:
 
 
 def response_object(
-    spoken: Spoken, model: str, body: Mapping[str, Any], *, status: str = "completed"
+    spoken: Spoken, model: str, body: Mapping[str, Any], *, is_begun: bool = False
 ) -> dict[str, Any]:
-    """The whole reply."""
+    """The whole reply; or, where it has only `is_begun`, what is known of it then."""
+    status = _BEGUN if is_begun else _status(spoken)
+    is_cut = spoken.is_cut and not is_begun
     echoed = {name: body.get(name) for name in _ECHOED}
     return {
         "id": f"resp_{spoken.call_id}",
@@ -65,7 +77,7 @@ def response_object(
         "created_at": int(time.time()),
         "status": status,
         "error": None,
-        "incomplete_details": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
         "model": model,
         **echoed,
         "tools": echoed["tools"] or [],
@@ -74,35 +86,75 @@ def response_object(
         "metadata": echoed["metadata"] or {},
         "parallel_tool_calls": True,
         "previous_response_id": None,
-        "output": [_item(spoken, "completed")] if status == "completed" else [],
-        "usage": _NO_USAGE if status == "completed" else None,
+        "output": [] if is_begun else [_item(spoken, status)],
+        "usage": None if is_begun else _usage(spoken.usage),
     }
 
 
-def response_events(spoken: Spoken, model: str, body: Mapping[str, Any]) -> Iterator[bytes]:
-    """The reply as events, in the order in which the API sends them."""
-    count = 0
+class ResponseStream:
+    """The events of a streamed reply, in the order in which the API sends them.
 
-    def event(kind: str, **more: Any) -> bytes:
-        nonlocal count
-        made = sse({"type": kind, "sequence_number": count, **more}, kind)
-        count += 1
+    Parameters
+    ----------
+    call_id, model, fingerprint
+        As in :class:`Spoken`; the model's name for the client.
+    body
+        Of the request.
+    """
+
+    def __init__(self, call_id: str, model: str, fingerprint: str, body: Mapping[str, Any]) -> None:
+        self._model, self._body = model, body
+        self._nothing = Spoken(call_id, "", None, fingerprint)
+        self._count = 0
+        self._at: dict[str, Any] = {"item_id": f"msg_{call_id}", "output_index": 0, "content_index": 0}
+
+    def _event(self, kind: str, **more: Any) -> bytes:
+        made = sse({"type": kind, "sequence_number": self._count, **more}, kind)
+        self._count += 1
         return made
 
-    begun = response_object(spoken, model, body, status="in_progress")
-    yield event("response.created", response=begun)
-    yield event("response.in_progress", response=begun)
-    yield event("response.output_item.added", output_index=0, item=_item(spoken, "in_progress"))
-    done = _item(spoken, "completed")
-    at: dict[str, Any] = {"item_id": done["id"], "output_index": 0}
-    if spoken.tool:
-        yield event("response.function_call_arguments.delta", **at, delta=spoken.text)
-        yield event("response.function_call_arguments.done", **at, name=spoken.tool, arguments=spoken.text)
-    else:
-        at["content_index"] = 0
-        yield event("response.content_part.added", **at, part=_part(""))
-        yield event("response.output_text.delta", **at, delta=spoken.text, logprobs=[])
-        yield event("response.output_text.done", **at, text=spoken.text, logprobs=[])
-        yield event("response.content_part.done", **at, part=_part(spoken.text))
-    yield event("response.output_item.done", output_index=0, item=done)
-    yield event("response.completed", response=response_object(spoken, model, body))
+    def _open(self, spoken: Spoken) -> bytes:
+        begun = response_object(spoken, self._model, self._body, is_begun=True)
+        return (
+            self._event("response.created", response=begun)
+            + self._event("response.in_progress", response=begun)
+            + self._event("response.output_item.added", output_index=0, item=_item(spoken, _BEGUN))
+        )
+
+    def _close(self, spoken: Spoken) -> bytes:
+        whole = response_object(spoken, self._model, self._body)
+        item = self._event("response.output_item.done", output_index=0, item=whole["output"][0])
+        return item + self._event(f"response.{whole['status']}", response=whole)
+
+    def begin(self) -> bytes:
+        """Before the first piece of a text."""
+        part = _part("")
+        return self._open(self._nothing) + self._event("response.content_part.added", **self._at, part=part)
+
+    def piece(self, text: str) -> bytes:
+        """The next piece."""
+        return self._event("response.output_text.delta", **self._at, delta=text, logprobs=[])
+
+    def end(self, spoken: Spoken) -> bytes:
+        """After the last piece; `spoken` is the whole answer."""
+        done = self._event("response.output_text.done", **self._at, text=spoken.text, logprobs=[])
+        part = self._event("response.content_part.done", **self._at, part=_part(spoken.text))
+        return done + part + self._close(spoken)
+
+    def whole(self, spoken: Spoken) -> Iterator[bytes]:
+        """All events of an answer that is known."""
+        if not spoken.tool:
+            yield from (self.begin(), self.piece(spoken.text), self.end(spoken))
+            return
+        at: dict[str, Any] = {"item_id": f"fc_{spoken.call_id}", "output_index": 0}
+        yield self._open(spoken)
+        yield self._event("response.function_call_arguments.delta", **at, delta=spoken.text)
+        yield self._event(
+            "response.function_call_arguments.done", **at, name=spoken.tool, arguments=spoken.text
+        )
+        yield self._close(spoken)
+
+
+def response_events(spoken: Spoken, model: str, body: Mapping[str, Any]) -> Iterator[bytes]:
+    """An answer that is known, as events."""
+    return ResponseStream(spoken.call_id, model, spoken.fingerprint, body).whole(spoken)
