@@ -45,6 +45,9 @@ def rule_writer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule stands where the writer stands in the tables."""
     built_in = {**rungs._BUILT_IN, "writer": "rule_writer:RuleWriter"}
     monkeypatch.setattr(rungs, "_BUILT_IN", built_in)
+    order = tuple(name for name in rungs.RUNG_ORDER if not name.startswith("writer_"))
+    monkeypatch.setattr(rungs, "RUNG_ORDER", order)  # other forms of the real writer know nothing of the rule
+    monkeypatch.setattr(rungs, "_WRITERS", ("writer",))
     monkeypatch.setitem(component._BUILT_IN, "rule", "rule_writer:RuleComponent.load")
     monkeypatch.setattr(RuleWriter, "skill", 0.9)
     for seen in (RuleWriter.made, RuleWriter.settled, SmallerRuleWriter.sources):
