@@ -108,6 +108,9 @@ def test_a_text_that_nothing_writes_well_costs_the_other_fields_nothing(
     assert result.facts["never_answered"] == ["note"]
     assert "the writer rung gives an equal text on" in result.facts["deferred_reasons"]["note"]
     assert any("the writer rung gives an equal text" in one for one in result.facts["warnings"])
+    steps = {step["kind"]: step["text"] for step in result.facts["next_steps"]}
+    assert "note is left to the teacher: the writer rung gives" in steps["why: text"]
+    assert "--writer-base" in steps["another base"]
     model = result.load()
     answer = model.answer("1 south please send 123456")
     assert (answer.reason, answer.fields["queue"].is_answered) == ("no rung writes note", True)
