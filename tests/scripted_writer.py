@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,10 @@ class RoteWriter:
     @property
     def problems(self) -> tuple[Problem, ...]:
         return (self.problem,)
+
+    @property
+    def is_plain(self) -> bool:
+        return True
 
     @property
     def max_new_tokens(self) -> int:
@@ -111,15 +115,13 @@ def register_rote(folder: Path) -> Path:
     return folder
 
 
-def write_rote_artefact(
+def write_text_artefact(
     folder: Path,
+    write_component: Callable[[Path, Problem], object],
     *,
     threshold: float | None,
     first_answers: dict[str, str] | None = None,
-    kinds: Sequence[str] = (),
     field_name: str = PLAIN_FIELD,
-    seconds: float = 0.0,
-    most: int = 400,
 ) -> Path:
     """An artefact of one text field; `first_answers` are those of a lookup that is asked before the writer."""
     text = Problem(Field(field_name, "text"), "write")
@@ -127,7 +129,7 @@ def write_rote_artefact(
     stages = [Stage("writer", ("writer",), own)]
     components = folder / "components"
     (components / "writer").mkdir(parents=True)
-    write_component_file(components / "writer", "rote", [text], seconds=seconds, most=most)
+    write_component(components / "writer", text)
     if first_answers is not None:
         stages.insert(0, Stage("lookup", ("lookup",), own, floor=1e-6, is_certified_alone=True))
         (components / "lookup").mkdir()
@@ -135,17 +137,24 @@ def write_rote_artefact(
         table = {lookup_key((given,)): [at] for at, given in enumerate(first_answers)}
         stored = {"values": list(first_answers.values()), "answers": table}
         (components / "lookup" / "answers.json").write_text(json.dumps(stored), encoding="utf-8")
-    task = Task("reply", (text.field,))
     manifest = {
         "name": "reply",
-        "id": f"rote-{threshold}",
-        "task": task.to_dict(),
+        "id": f"text-{threshold}",
+        "task": Task("reply", (text.field,)).to_dict(),
         "problems": [text.to_dict()],
-        "request_kinds": list(kinds),
         "teacher": {"model": "gpt-4o-mini", "mean_usd": 7.8e-6},
         "stages": [stage.to_dict() for stage in stages],
         "threshold": threshold,
         "measured": {"student_seconds": 0.01, "student_usd": 1e-7},
     }
-    write_manifest(folder, json.loads(json.dumps(manifest)))
+    write_manifest(folder, manifest)
     return folder
+
+
+def write_rote_artefact(folder: Path, *, seconds: float = 0.0, most: int = 400, **given: Any) -> Path:
+    """An artefact that writes by rote; `given` as for :func:`write_text_artefact`."""
+
+    def write_component(folder: Path, problem: Problem) -> None:
+        write_component_file(folder, "rote", [problem], seconds=seconds, most=most)
+
+    return write_text_artefact(folder, write_component, **given)

@@ -77,3 +77,22 @@ def test_a_log_of_many_fields_fits_the_page(shared_calls: Path) -> None:
     shown = run(path, "--map", "output=teacher_label", "--map", "votes=other_teachers")
     assert max(map(len, shown.splitlines())) <= 100
     assert "noise ceiling" in shown
+
+
+def test_texts_are_measured_and_a_metric_is_suggested(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    note = "The customer of ticket {} asks for {} parcels to be sent once more, and soon."
+    rows = [{"input": f"t{at} {at * 31}", "output": note.format(at * 7, at * at)} for at in range(120)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = " ".join(run(str(path)).split())
+    assert "write a text answer" in shown
+    assert "100.0 % different; equal if it is the same up to white space" in shown
+    assert 'metric = "rouge_l" with at_least = 0.6' in shown
+    found = json.loads(run(str(path), "--json"))
+    assert found["fields"][0]["texts"]["suggested_metric"] == "rouge_l"
+    (tmp_path / "task.toml").write_text(
+        '[[field]]\nname = "answer"\nkind = "text"\nmetric = "rouge_l"\nat_least = 0.6\n'
+    )
+    shown = " ".join(run(str(path), "--task", str(tmp_path / "task.toml")).split())
+    assert "equal if it has a ROUGE-L of at least 0.6" in shown
+    assert "hardly ever" not in shown

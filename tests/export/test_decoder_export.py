@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from lm.tiny_decoder import DENSE, MIXTURE
 from understudy.errors import ConfigError
 from understudy.export.decoder import export_decoder
+from understudy.export.decoder_pen import BLOCK, quantise_blocks
 from understudy.lm.decoder import build_decoder
 from understudy.runtime.engines import load_engine
 
@@ -72,6 +73,34 @@ def test_float_graphs_equal_transformers(family: str, tmp_path: Path) -> None:
     found, wanted = served_scores(model, tmp_path, "float32"), wanted_scores(model)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert np.ptp(wanted) > 3
+
+
+@pytest.mark.parametrize(("precision", "most"), [("int8", 0.06), ("int4", 0.45)])
+@pytest.mark.parametrize("family", ["ours", "qwen3"])
+def test_integer_graphs_are_near(family: str, precision: str, most: float, tmp_path: Path) -> None:
+    model = build(family)
+    wanted = wanted_scores(model)
+    error = served_scores(model, tmp_path, precision) - wanted
+    assert error.std() < most * wanted.std()
+    float_bytes = sum(weights.numel() * 4 for weights in model.parameters())
+    assert (tmp_path / "model.onnx").stat().st_size < float_bytes
+
+
+def test_blocks_are_rounded_to_the_nearest() -> None:
+    weights = np.random.default_rng(0).normal(size=(3, 70)).astype(np.float32)
+    for bits in (8, 4):
+        stored, scale = quantise_blocks(weights, bits)
+        integers = stored.astype(np.int64)
+        if bits == 4:
+            integers = np.stack([integers & 15, integers >> 4], axis=-1).reshape(3, 3, BLOCK)
+        assert scale.shape == (3, 3)
+        grown = ((integers - 2 ** (bits - 1)) * scale[..., None]).reshape(3, -1)
+        assert not grown[:, 70:].any()
+        widest = np.abs(np.pad(weights, ((0, 0), (0, 26)))).reshape(3, 3, BLOCK).max(axis=2)
+        error = np.abs(grown[:, :70] - weights).reshape(3, -1)
+        assert (np.abs(scale) <= widest / 2 ** (bits - 1) * 1.001).all()
+        assert np.median(error) < np.median(np.abs(scale)) / 2
+    assert quantise_blocks(np.zeros((1, 4), dtype=np.float32), 4)[0].tolist() == [[[0x88] * 16]]
 
 
 def test_a_mixture_of_experts_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.errors import DataError
 from understudy.lm.answers import TextRow, is_plain_text, text_rows, token_budget, token_rows
 from understudy.lm.tokeniser import end_id, train_tokeniser
-from understudy.lm.writer_recipe import scratch_shape, scratch_vocabulary, training_plan
+from understudy.lm.writer_recipe import base_plan, scratch_plan, scratch_shape, scratch_vocabulary
 from understudy.runtime.writing import WriteFormat
 from understudy.students.targets import Targets
 from understudy.task.field import Field
@@ -99,8 +99,20 @@ def test_sizes_and_steps_grow_with_the_data() -> None:
     assert scratch_vocabulary(10) == 320 < scratch_vocabulary(200_000) <= scratch_vocabulary(10**9) == 2048
     small, large = scratch_shape(320, 1_000, 64), scratch_shape(2048, 10**6, 512)
     assert small.n_parameters() < large.n_parameters() < 5_000_000
-    words = {"learning_rate": 1e-3, "least_steps": 10, "most_steps": 100, "epochs": 5.0, "seed": 0}
-    steps = [training_plan([30] * n, steps=None, **words).settings.schedule.n_steps for n in (2, 200, 10**5)]
-    assert steps[0] == 10 < steps[1] < steps[2] == 100
-    assert training_plan([30] * 200, steps=7, **words).settings.schedule.n_steps == 7
-    assert training_plan([30, 500], steps=None, **words).settings.sequence_tokens >= 500
+    steps = [scratch_plan([30] * n, n_parameters=10**6).settings.schedule.n_steps for n in (2, 2000, 10**5)]
+    assert steps[0] == 300 < steps[1] == 2500 < steps[2] == 4000
+    large = scratch_plan([400] * 10**5, n_parameters=4 * 10**6)
+    assert large.settings.schedule.n_steps * 400 * 16 * 6 * 4e6 == pytest.approx(3e13, rel=0.01)
+    assert large.epochs == pytest.approx(3e13 / 6 / 4e6 / (400 * 10**5), rel=0.01)
+    assert scratch_plan([30] * 200, n_parameters=10**6, steps=7).settings.schedule.n_steps == 7
+    assert scratch_plan([30, 500], n_parameters=10**6).settings.sequence_tokens >= 500
+
+
+def test_bases_are_tuned_shorter_and_adapters_faster() -> None:
+    full, adapters = (base_plan([30] * 2000, is_full=is_full) for is_full in (True, False))
+    assert full.settings.schedule == adapters.settings.schedule
+    assert full.settings.learning_rate < adapters.settings.learning_rate
+    assert full.settings.schedule.n_steps == 500
+    assert base_plan([30], is_full=True, learning_rate=1e-5, steps=3).settings.learning_rate == 1e-5
+    apart = base_plan([30] * 2000, is_full=True, is_packed=False)
+    assert (apart.settings.batch_sequences, apart.epochs) == (16, 4.0)

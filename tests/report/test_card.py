@@ -44,3 +44,12 @@ def test_base_model_names_its_licence() -> None:
     assert "sentence-transformers/all-MiniLM-L6-v2 (from package), licence apache-2.0" in model_card(
         plain_label_facts()
     )
+
+
+def test_a_written_field_says_what_counts_as_equal() -> None:
+    facts = ALL_FACTS["record"]()
+    facts["fields"].append({**facts["fields"][0], "name": "note", "kind": "text", "mode": "write",
+                            "equality": "has a ROUGE-L of at least 0.6 with the reference's text"})  # fmt: skip
+    card = model_card(facts)
+    assert "note: two texts count as equal if the student's has a ROUGE-L of at least 0.6" in card
+    assert "| note | text | written |" in card

@@ -220,3 +220,26 @@ def test_fields_that_hold_are_named_in_a_no() -> None:
     shown = _text(render_report(facts))
     assert "Usable one by one, each certified by itself: queue (" in shown
     assert "refund_amount (" not in shown
+
+
+def test_written_texts_are_shown_with_their_equality_and_whole() -> None:
+    facts = record_facts()
+    long = (
+        "The customer wants the money for order 7730021 back, and waits since two weeks for an answer. " * 3
+    )
+    facts["fields"].append({
+        **facts["fields"][0], "name": "note", "kind": "text", "mode": "write", "equality": "ends in the same number",
+        "chars": {"student": 80.0, "reference": 91.0},
+    })  # fmt: skip
+    facts["disagreements"].insert(0, {
+        "id": "c1", "field": "note", "kind": "text", "input": "a message", "reference": long, "student": None,
+        "confidence": 0.9,
+    })  # fmt: skip
+    facts["deferred_reasons"] = {"reason": "not required, so it was not learnt"}
+    page = render_report(facts)
+    shown = _text(page)
+    assert "note: two texts count as equal if the student's ends in the same number." in shown
+    assert "Median length 80 characters, reference 91." in shown
+    assert long.strip() in shown
+    assert "(not kept)" in shown
+    assert "not required, so it was not learnt" in page

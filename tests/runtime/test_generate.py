@@ -29,9 +29,17 @@ def model() -> PreTrainedModel:
 
 
 @pytest.fixture(scope="module")
-def decoder(model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
-    folder = tmp_path_factory.mktemp("decoder")
-    return load_engine(folder, export_decoder(model, folder, precision="float32"))
+def decoders(model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Decoder]:
+    made = {}
+    for precision in ("float32", "int8", "int4"):
+        folder = tmp_path_factory.mktemp(precision)
+        made[precision] = load_engine(folder, export_decoder(model, folder, precision=precision))
+    return made
+
+
+@pytest.fixture
+def decoder(decoders: dict[str, Decoder]) -> Decoder:
+    return decoders["float32"]
 
 
 def some_prompts(count: int) -> list[list[int]]:
@@ -56,9 +64,14 @@ def test_greedy_is_that_of_transformers(model: PreTrainedModel, decoder: Decoder
         assert written.is_finished == (wanted[-1] in ENDS)
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8", "int4"])
 @pytest.mark.parametrize("sampling", [None, Sampling(temperature=0.8, seed=4)])
-def test_company_changes_no_bit(decoder: Decoder, sampling: Sampling | None) -> None:
+def test_company_changes_no_bit(
+    decoders: dict[str, Decoder], precision: str, sampling: Sampling | None
+) -> None:
+    decoder = decoders[precision]
     prompts = some_prompts(19)
+    prompts[11] = prompts[4]
     whole = generate(decoder, prompts, end_ids=ENDS, max_new_tokens=MOST, sampling=sampling)
     for size in (1, 5):
         pieces = [

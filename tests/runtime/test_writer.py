@@ -144,8 +144,19 @@ def test_a_stream_ends_in_the_prediction(plain: Path) -> None:
                 found = end.value
                 break
         assert same_bits(found, component.predict([parts]))
-        # Bytes that never became a character are missing from the pieces alone.
-        assert found[0].values[0].startswith("".join(pieces).rstrip("\ufffd"))
+        assert "".join(pieces) == found[0].values[0]
+
+
+def test_tokens_are_counted(plain: Path) -> None:
+    component = loaded(plain)
+    text = "the order 👩‍👩‍👧 <end> from"
+    ends = component.token_ends(text)
+    assert ends == sorted(ends)
+    assert ends[-1] == len(text)
+    assert len(text) < len(ends) + 12  # few merges: the signs of several bytes take several tokens
+    assert component.token_ends("") == []
+    assert component.count_prompt_tokens(("abc",)) < component.count_prompt_tokens(("abcdef",))
+    assert component.count_prompt_tokens(("x" * 5_000,)) == 60
 
 
 def test_a_record_is_streamed_whole(record: Path) -> None:

@@ -10,6 +10,10 @@ __all__ = ["lm_group"]
 
 _COMMANDS = {
     "train": ("understudy.cli.lm_train:train_command", "Train a small decoder, dense or with experts."),
+    "distil": (
+        "understudy.cli.lm_distil:distil_command",
+        "Teach a small decoder what a larger one would say.",
+    ),
     "upcycle": (
         "understudy.cli.lm_upcycle:upcycle_command",
         "Make a mixture of experts of a trained dense model.",
@@ -17,6 +21,10 @@ _COMMANDS = {
     "compare": (
         "understudy.cli.lm_compare:compare_command",
         "A mixture of experts beside dense models of equal size.",
+    ),
+    "family": (
+        "understudy.cli.lm_family:family_command",
+        "Models that differ in size and data only; foretells a larger one.",
     ),
     "compress": (
         "understudy.cli.lm_compress:compress_command",

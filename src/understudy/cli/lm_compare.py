@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from understudy.cli.lm_options import job_options, make_job, show_progress
+from understudy.cli.lm_options import job_options, make_job, says_what_is_kept, show_progress
+from understudy.cli.lm_processes import is_first_process, leave_processes
 
 __all__ = ["compare_command"]
 
@@ -33,7 +34,11 @@ def compare_command(**given: Any) -> None:
     for name, shape in compare_shapes(job.shape).items():
         progress = show_progress(name, job.settings.schedule.n_steps, is_quiet=given["quiet"])
         folder = given["out"] / name.replace(", ", "-").replace(" ", "-")
-        found[name] = run_job(replace(job, shape=shape), corpus, folder, on_step=progress)
+        with says_what_is_kept(folder):
+            found[name] = run_job(replace(job, shape=shape), corpus, folder, on_step=progress)
+    leave_processes()
+    if not is_first_process():
+        return
     if given["as_json"]:
         click.echo(json.dumps(found, ensure_ascii=False, indent=1))
     else:

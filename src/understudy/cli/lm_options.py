@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from understudy.cli.lm_processes import is_first_process, run_in_processes
 from understudy.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from understudy.lm.record import StepRecord
     from understudy.lm.settings import TrainSettings
 
-__all__ = ["job_options", "make_job", "show_progress"]
+__all__ = ["job_options", "make_job", "need_torch", "says_what_is_kept", "show_progress"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 10.0
@@ -77,9 +79,21 @@ def job_options(command: _Command) -> _Command:
                 show_default=True,
                 help="More pay where the model is not tiny and cores are free.",
             ),
+            click.option(
+                "--processes",
+                type=int,
+                default=1,
+                show_default=True,
+                help="Processes that share each step's sequences; on GPUs, one for each.",
+            ),
+            click.option(
+                "--compile", "is_compiled", is_flag=True, help="Compile the model with torch.compile."
+            ),
             click.option("--hour-usd", type=float, help="Price of this machine for an hour."),
             click.option(
-                "--peak-tflops", type=float, help="Peak of the processor; measured with a product without it."
+                "--peak-tflops",
+                type=float,
+                help="Peak of a process's processor; measured with a product without it.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
             click.option("--quiet", is_flag=True, help="No progress on stderr."),
@@ -89,8 +103,27 @@ def job_options(command: _Command) -> _Command:
     return command
 
 
+def need_torch() -> None:
+    """Say what to install where a package to train with is missing.
+
+    Raises
+    ------
+    MissingDependencyError
+        If torch, transformers or accelerate are not installed.
+    """
+    try:
+        import accelerate  # noqa: F401
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError.of(str(error.name), "learn") from error
+
+
 def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     """Check the options, prepare the text in ``OUT/text``, and measure the processor.
+
+    With ``--processes``, it does not return here: the command runs anew in each of them, and this process ends with
+    their exit code.
 
     Raises
     ------
@@ -99,17 +132,16 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
     MissingDependencyError
         If torch, transformers or accelerate are not installed.
     """
-    try:
-        import accelerate  # noqa: F401
-        import torch
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of(str(error.name), "learn") from error
+    need_torch()
+    import torch
+
     from understudy.lm.corpus import CorpusSettings, prepare_corpus
     from understudy.lm.job import Job
+    from understudy.lm.processes import check_shares, processes
 
-    if given["threads"] < 1:
-        raise ConfigError("--threads must be 1 or more", given=f"--threads {given['threads']}")
+    for name in ("threads", "processes"):
+        if given[name] < 1:
+            raise ConfigError(f"--{name} must be 1 or more", given=f"--{name} {given[name]}")
     start: Path | None = given.get("start")
     shape, settings = _shape(given, start), _settings(given)
     if settings.sequence_tokens > shape.context_tokens:
@@ -117,19 +149,23 @@ def make_job(given: dict[str, Any]) -> tuple[Job, Corpus]:
             f"--sequence must be at most {shape.context_tokens}, the model's longest",
             given=f"--sequence {settings.sequence_tokens}",
         )
+    check_shares(settings.batch_sequences, given["processes"])
+    code = run_in_processes(given["processes"], sys.argv[1:], threads=given["threads"])
+    if code is not None:
+        sys.exit(code)
+    here = processes()
     torch.set_num_threads(given["threads"])
-    corpus = prepare_corpus(
-        given["out"] / "text",
-        CorpusSettings(
-            texts=None if given["texts"] is None else str(given["texts"]),
-            vocab_size=shape.vocab_size,
-            train_tokens=settings.schedule.n_steps * settings.batch_tokens,
-            seed=given["seed"],
-            tokeniser=None if start is None else str(start),
-        ),
+    wanted = CorpusSettings(
+        texts=None if given["texts"] is None else str(given["texts"]),
+        vocab_size=shape.vocab_size,
+        train_tokens=settings.schedule.n_steps * settings.batch_tokens,
+        seed=given["seed"],
+        tokeniser=None if start is None else str(start),
     )
+    with here.main_process_first():  # the others find it there
+        corpus = prepare_corpus(given["out"] / "text", wanted)
     peak = given["peak_tflops"]
-    peak_flops = _measured_peak(settings.precision) if peak is None else peak * 1e12
+    peak_flops = here.num_processes * (_measured_peak(settings.precision) if peak is None else peak * 1e12)
     return Job(shape, settings, given["seed"], start, peak_flops, given["hour_usd"]), corpus
 
 
@@ -165,6 +201,7 @@ def _settings(given: dict[str, Any]) -> TrainSettings:
         balance=BalanceSettings(given["balance"], bias_rate=given["bias_rate"]),
         seed=given["seed"],
         precision=given["precision"],
+        is_compiled=given["is_compiled"],
         checkpoint_every=given["checkpoint_every"],
         validate_every=given["checkpoint_every"],
     )
@@ -172,20 +209,20 @@ def _settings(given: dict[str, Any]) -> TrainSettings:
 
 def _measured_peak(precision: str) -> float:
     """Operations per second of this processor, in the arithmetic that the loop will use."""
-    import accelerate
     import torch
 
     from understudy.lm.pace import measure_peak_flops
+    from understudy.lm.processes import processes
     from understudy.training.loop import computes_in_bfloat16
 
-    device = accelerate.Accelerator().device
+    device = processes().device
     is_short = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device.type))
     return measure_peak_flops(device, torch.bfloat16 if is_short else torch.float32)
 
 
 def show_progress(name: str, n_steps: int, *, is_quiet: bool) -> Callable[[StepRecord, Pace], None] | None:
     """Give a callback that says on stderr where a run is: one line on a terminal, now and then one elsewhere."""
-    if is_quiet:
+    if is_quiet or not is_first_process():
         return None
     is_terminal = sys.stderr.isatty()
     last = [0.0]
@@ -218,3 +255,18 @@ def _pace_words(pace: Pace) -> str:
     if pace.cost_usd is not None:
         words += f", {format_usd(pace.cost_usd)} so far"
     return words
+
+
+@contextmanager
+def says_what_is_kept(folder: Path) -> Iterator[None]:
+    """Where a run is interrupted, say on stderr which checkpoint it goes on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from understudy.lm.checkpoint import list_checkpoints
+
+        if is_first_process():
+            kept = list_checkpoints(folder / "checkpoints")
+            where = f"from {kept[-1]}" if kept else "from the start: no checkpoint was written yet"
+            click.echo(f"\nstopped; the run goes on {where}", err=True)
+        raise

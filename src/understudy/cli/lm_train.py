@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from understudy.cli.lm_options import job_options, make_job, show_progress
+from understudy.cli.lm_options import job_options, make_job, says_what_is_kept, show_progress
+from understudy.cli.lm_processes import is_first_process, leave_processes
 
 __all__ = ["train_command"]
 
@@ -39,7 +40,11 @@ def train_command(**given: Any) -> None:
     from understudy.lm.job import run_job
 
     progress = show_progress("train", job.settings.schedule.n_steps, is_quiet=given["quiet"])
-    facts = run_job(job, corpus, given["out"], on_step=progress)
+    with says_what_is_kept(given["out"]):
+        facts = run_job(job, corpus, given["out"], on_step=progress)
+    leave_processes()
+    if not is_first_process():
+        return
     if given["as_json"]:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
     else:

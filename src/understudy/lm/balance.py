@@ -32,8 +32,8 @@ class BalanceSettings:
     z_weight
         Factor of the router's z-loss with any kind; 0.001 is Zoph et al. 2022's (ST-MoE).
     bias_rate
-        Step of the bias; 0.001 is Wang et al. 2024's, for sigmoid gates and runs of many thousand steps.
-        A run of a few hundred steps needs a larger one.
+        Step of the bias while the learning rate is at its peak; it falls and rises with that. Wang et al. 2024
+        have 0.001, for sigmoid gates and runs of many thousand steps; one of a few hundred needs 0.01.
     """
 
     kind: Literal["none", "switch", "bias"] = "switch"

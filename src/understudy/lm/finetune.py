@@ -32,7 +32,13 @@ from understudy.lm.rows import RowBatches, TokenRow
 from understudy.lm.seq2seq import PromptBatches, answer_loss
 from understudy.lm.tokeniser import end_id, train_tokeniser
 from understudy.lm.train import train
-from understudy.lm.writer_recipe import WriterPlan, scratch_shape, scratch_vocabulary, training_plan
+from understudy.lm.writer_recipe import (
+    WriterPlan,
+    base_plan,
+    scratch_plan,
+    scratch_shape,
+    scratch_vocabulary,
+)
 from understudy.runtime.writing import WriteFormat
 from understudy.training.target_arrays import FieldTargets
 
@@ -148,17 +154,7 @@ def fit_writer(
         _from_scratch(texts, form, settings) if settings.base is None else _from_base(texts, form, settings)
     )
     some, others = _hold_out(texts, settings.seed)
-    learnt, held = (
-        token_rows(
-            part,
-            start.tokeniser,
-            start.format,
-            start.budget,
-            start.end_ids[0],
-            rationale_weight=settings.rationale_weight,
-        )
-        for part in (some, others)
-    )
+    learnt, held = _encoded(some, start, settings), _encoded(others, start, settings)
     if not learnt:
         raise DataError(
             "no answer is short enough to learn",
@@ -232,22 +228,28 @@ def _hold_out(texts: list[TextRow], seed: int) -> tuple[list[TextRow], list[Text
     return [row for row in texts if row.parts not in apart], held
 
 
+def _encoded(texts: list[TextRow], start: _Start, settings: FinetuneSettings) -> list[TokenRow]:
+    weight, end = settings.rationale_weight, start.end_ids[0]
+    return token_rows(texts, start.tokeniser, start.format, start.budget, end, rationale_weight=weight)
+
+
 def _plan(rows: list[TokenRow], start: _Start, settings: FinetuneSettings) -> WriterPlan:
-    rate = settings.learning_rate
+    lengths = [len(row) for row in rows]
     if start.base is None:
-        rate, bounds = rate or 3e-3, (20.0, 300, 4000)
-    else:
-        rate, bounds = rate or (1e-4 if settings.tuning == "full" else 4e-4), (4.0, 60, 4000)
-    epochs, least, most = bounds
-    return training_plan(
-        [len(row) for row in rows],
-        learning_rate=rate,
+        return scratch_plan(
+            lengths,
+            n_parameters=sum(one.numel() for one in start.model.parameters()),
+            learning_rate=settings.learning_rate,
+            steps=settings.steps,
+            seed=settings.seed,
+        )
+    return base_plan(
+        lengths,
+        is_full=settings.tuning == "full",
+        is_packed=not start.base.is_seq2seq,
+        learning_rate=settings.learning_rate,
         steps=settings.steps,
-        least_steps=least,
-        most_steps=most,
-        epochs=epochs,
         seed=settings.seed,
-        weight_decay=0.1 if start.base is None else 0.0,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer
@@ -64,7 +64,11 @@ class FittedWriter:
     record: dict[str, Any]
 
     def export(
-        self, folder: Path, *, precision: str, confidence: Mapping[str, Any] = DEFAULT_CONFIDENCE
+        self,
+        folder: Path,
+        *,
+        precision: Literal["float32", "int8", "int4"],
+        confidence: Mapping[str, Any] = DEFAULT_CONFIDENCE,
     ) -> None:
         """Write a component of type ``writer`` with an ONNX engine into the empty `folder`.
 

@@ -17,7 +17,9 @@ from understudy.lm.checkpoint import sha256_of
 from understudy.lm.config import DecoderConfig
 from understudy.lm.corpus import Corpus
 from understudy.lm.decoder import build_decoder, load_decoder, quiet_transformers
+from understudy.lm.failures import explains_writing
 from understudy.lm.pace import Pace
+from understudy.lm.processes import processes
 from understudy.lm.record import StepRecord
 from understudy.lm.settings import TrainSettings
 from understudy.lm.tokeniser import end_id, save_tokeniser
@@ -83,9 +85,12 @@ def run_job(
         peak_flops=job.peak_flops,
         hour_usd=job.hour_usd,
     )
-    with quiet_transformers():
-        load_decoder(run.checkpoint).save_pretrained(folder / "model")
-    save_tokeniser(corpus.tokeniser, folder / "model", corpus.end)
+    here = processes()
+    if here.is_main_process:
+        with quiet_transformers(), explains_writing(folder, run.checkpoint):
+            load_decoder(run.checkpoint).save_pretrained(folder / "model")
+            save_tokeniser(corpus.tokeniser, folder / "model", corpus.end)
+    here.wait_for_everyone()
     return _facts(job, run, folder)
 
 

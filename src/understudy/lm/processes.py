@@ -8,10 +8,11 @@ else is sent around. accelerate wraps the model: DDP, or FSDP 2, where weights a
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, PartialState
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
@@ -19,7 +20,17 @@ from understudy.errors import ConfigError
 from understudy.lm.objective import Objective
 from understudy.lm.settings import TrainSettings
 
-__all__ = ["Lesson", "add_up", "is_sharded", "make_accelerator", "pieces_like", "share_of", "whole"]
+__all__ = [
+    "Lesson",
+    "add_up",
+    "check_shares",
+    "is_sharded",
+    "make_accelerator",
+    "pieces_like",
+    "processes",
+    "share_of",
+    "whole",
+]
 
 
 class Lesson(torch.nn.Module):
@@ -44,6 +55,31 @@ class Lesson(torch.nn.Module):
         return self._objective[0](self.model, batch)
 
 
+def processes() -> PartialState:
+    """Join the other processes, where there are any, and say which one this is.
+
+    Raises
+    ------
+    ConfigError
+        If there are several, and accelerate does not see them.
+    """
+    here = PartialState(cpu=_runs_on_cpus())
+    promised = int(os.environ.get("WORLD_SIZE", "1"))
+    if promised != here.num_processes:
+        raise ConfigError(
+            "accelerate does not see the other processes",
+            given=f"WORLD_SIZE = {promised}, found {here.num_processes}",
+            todo="start them by --processes, torchrun or accelerate launch",
+        )
+    return here
+
+
+def _runs_on_cpus() -> bool:
+    """Left alone, accelerate joins several processes on GPUs only; on a CPU each would train for itself."""
+    is_alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return not is_alone and (not torch.accelerator.is_available() or torch.backends.mps.is_available())
+
+
 def make_accelerator(settings: TrainSettings) -> Accelerator:
     """Find out where the loop runs, and in how many processes.
 
@@ -52,16 +88,9 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     ConfigError
         If the sequences of a step cannot be shared evenly, or the processes share weights by FSDP 1.
     """
-    # The routers' biases are the only buffers that change, and all processes change them alike.
-    ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
-    accelerator = Accelerator(kwargs_handlers=[ddp])
-    count = accelerator.num_processes
-    if settings.batch_sequences % count:
-        raise ConfigError(
-            "the sequences of a step cannot be shared evenly between the processes",
-            given=f"batch_sequences = {settings.batch_sequences}, {count} processes",
-            todo=f"give a multiple of {count} (--batch {-(-settings.batch_sequences // count) * count})",
-        )
+    processes()
+    accelerator = Accelerator(cpu=_runs_on_cpus())
+    check_shares(settings.batch_sequences, accelerator.num_processes)
     if str(accelerator.distributed_type) == "DistributedType.FSDP" and not accelerator.is_fsdp2:
         raise ConfigError(
             "of FSDP, version 2 is understood",
@@ -69,6 +98,22 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
             todo="set fsdp_version: 2 in accelerate's config, or --fsdp_version 2",
         )
     return accelerator
+
+
+def check_shares(batch_sequences: int, count: int) -> None:
+    """Refuse a step that `count` processes cannot share evenly.
+
+    Raises
+    ------
+    ConfigError
+        It names the next batch that they can.
+    """
+    if batch_sequences % count:
+        raise ConfigError(
+            "the sequences of a step cannot be shared evenly between the processes",
+            given=f"batch_sequences = {batch_sequences}, {count} processes",
+            todo=f"give a multiple of {count} (--batch {-(-batch_sequences // count) * count})",
+        )
 
 
 def share_of(batch: Any, accelerator: Accelerator) -> Any:

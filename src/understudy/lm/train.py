@@ -275,9 +275,11 @@ def _update(
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     if settings.balance.kind == "bias":
+        # Smaller with the learning rate: at the end, steps as large as at the start would only chase the last batch.
+        bias_rate = settings.balance.bias_rate * settings.schedule.factor(record.step - 1)
         for block, load in zip(expert_blocks(model), record.loads, strict=True):
             counts = torch.tensor(load.counts, device=block.router.bias.device)
-            update_bias(block.router, counts, settings.balance.bias_rate)
+            update_bias(block.router, counts, bias_rate)
 
 
 def _check_finite(record: StepRecord, checkpoint: Path | None) -> None:

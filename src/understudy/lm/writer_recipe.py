@@ -7,24 +7,27 @@ never on the data of a run.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.lm.config import DecoderConfig
 from understudy.lm.schedule import Schedule
 from understudy.lm.settings import TrainSettings
 
-__all__ = ["WriterPlan", "scratch_shape", "scratch_vocabulary", "training_plan"]
+__all__ = ["WriterPlan", "base_plan", "scratch_plan", "scratch_shape", "scratch_vocabulary"]
 
 _MOST_VOCABULARY = 2048
 _LEAST_VOCABULARY = 320
 _BYTES_PER_TOKEN = 200
 _STEP_ROWS = 16
 _LEAST_SEQUENCE = 128
+_SCRATCH_FLOPS = 3e13
+_MOST_MEASURED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class WriterPlan:
-    """Settings of the loop, and the epochs that they come to."""
+    """Settings of the loop, and the epochs that they come to (padding counted)."""
 
     settings: TrainSettings
     epochs: float
@@ -57,53 +60,109 @@ def scratch_shape(vocab_size: int, n_answer_tokens: int, context_tokens: int) ->
     )
 
 
-def training_plan(
-    row_tokens: list[int],
+def scratch_plan(
+    row_tokens: Sequence[int],
     *,
-    learning_rate: float,
-    steps: int | None,
-    least_steps: int,
-    most_steps: int,
-    epochs: float,
-    seed: int,
-    weight_decay: float = 0.1,
+    n_parameters: int,
+    learning_rate: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
 ) -> WriterPlan:
-    """Say how rows of these lengths are trained on.
+    """Say how a writer from scratch is trained: 20 epochs, but 300 to 4,000 steps, and at most 3e13 operations.
 
-    Steps see about 16 rows each, packed into sequences no shorter than the longest row; there are as many as
-    `epochs` take, within the two bounds, unless `steps` says. The rate rises over a twentieth of them, and falls
-    over the last 40 % (``wsd``).
+    The last is ``6 N`` per token (Kaplan et al. 2020, section 2.1), half an hour or so of one core; a long log is
+    then seen fewer than 20 times. At its peak the learning rate is 0.003.
 
     Parameters
     ----------
     row_tokens
         Tokens of each row, prompt and answer, at least one row.
-    learning_rate
-        At its peak.
-    steps
-        Stated number, or ``None``.
-    least_steps, most_steps, epochs
-        Of the rule.
-    seed, weight_decay
-        Of the loop.
+    n_parameters
+        Of the model.
+    learning_rate, steps
+        Instead of the rule's.
+    seed
+        Of the order.
     """
-    longest, total = max(row_tokens), sum(row_tokens)
-    sequence = max(longest, min(_LEAST_SEQUENCE, total))
-    n_sequences = max(1, math.ceil(total / sequence))
-    rows_per_sequence = len(row_tokens) / n_sequences
-    batch = max(1, round(min(_STEP_ROWS, len(row_tokens)) / rows_per_sequence))
-    per_epoch = n_sequences / batch
-    n_steps = steps or min(max(math.ceil(epochs * per_epoch), least_steps), most_steps)
+    most = max(round(_SCRATCH_FLOPS / (6 * n_parameters * _step_tokens(row_tokens))), 1)
+    return _plan(
+        row_tokens,
+        learning_rate or 3e-3,
+        steps or min(max(_epoch_steps(row_tokens, 20), 300), 4000, most),
+        weight_decay=0.1,
+        seed=seed,
+    )
+
+
+def base_plan(
+    row_tokens: Sequence[int],
+    *,
+    is_full: bool,
+    is_packed: bool = True,
+    learning_rate: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> WriterPlan:
+    """Say how a base is tuned: 4 epochs, but 60 to 4,000 steps; peak rate 0.0001, or 0.0004 for adapters.
+
+    Parameters
+    ----------
+    row_tokens, learning_rate, steps, seed
+        As for :func:`scratch_plan`.
+    is_full
+        Whether all weights are trained; adapters take larger steps, for they start at nothing.
+    is_packed
+        Whether several rows share a sequence; else each is one.
+    """
+    return _plan(
+        row_tokens,
+        learning_rate or (1e-4 if is_full else 4e-4),
+        steps or min(max(_epoch_steps(row_tokens, 4), 60), 4000),
+        weight_decay=0.0,
+        seed=seed,
+        is_packed=is_packed,
+    )
+
+
+def _step_tokens(row_tokens: Sequence[int]) -> float:
+    return sum(row_tokens) / len(row_tokens) * min(_STEP_ROWS, len(row_tokens))
+
+
+def _epoch_steps(row_tokens: Sequence[int], epochs: int) -> int:
+    return math.ceil(epochs * sum(row_tokens) / _step_tokens(row_tokens))
+
+
+def _plan(
+    row_tokens: Sequence[int],
+    learning_rate: float,
+    n_steps: int,
+    *,
+    weight_decay: float,
+    seed: int,
+    is_packed: bool = True,
+) -> WriterPlan:
+    """Steps of about 16 rows each, packed into sequences no shorter than the longest row.
+
+    The rate rises over a twentieth of the steps, and falls to 0 over the last 40 % (``wsd``). Six times, and at the
+    end, held-out rows are measured.
+    """
+    total = sum(row_tokens)
+    sequence = max(2, *row_tokens, min(_LEAST_SEQUENCE, total))
+    n_rows = min(_STEP_ROWS, len(row_tokens))
+    batch = max(1, round(_step_tokens(row_tokens) / sequence)) if is_packed else n_rows
+    sixth = max(1, n_steps // 6)
     settings = TrainSettings(
         schedule=Schedule(n_steps, "wsd", warm_up_steps=max(1, n_steps // 20), decay_share=0.4, floor=0.0),
         learning_rate=learning_rate,
         batch_sequences=batch,
-        sequence_tokens=max(sequence, 2),
+        sequence_tokens=sequence,
         weight_decay=weight_decay,
         seed=seed,
-        checkpoint_every=max(1, n_steps // 6),
+        checkpoint_every=sixth,
         keep_checkpoints=1,
-        validate_every=max(1, n_steps // 6),
-        validate_sequences=256,
+        validate_every=sixth,
+        validate_sequences=_MOST_MEASURED,
     )
-    return WriterPlan(settings, n_steps / per_epoch)
+    return WriterPlan(
+        settings, n_steps * (batch * sequence / total if is_packed else batch / len(row_tokens))
+    )

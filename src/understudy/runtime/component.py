@@ -58,6 +58,11 @@ class Component(Protocol):
 class WritingComponent(Component, Protocol):
     """Writes a text piece by piece."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it writes the text of its only field as it is, so that :meth:`stream` yields pieces."""
+        ...
+
     def stream(self, parts: InputParts) -> Generator[str, None, list[FieldPrediction]]:
         """Pieces of a plain text as they are written; returns what ``predict([parts])`` would.
 

@@ -3,7 +3,7 @@
 llama.cpp takes other kernels for one row than for many, and they round differently. So prompts are read one by
 one, and steps are taken together only as many at a time as were seen to give the bits of one at a time on this
 very machine (``_TOGETHER`` says what is tried; the others go one by one). Where the gain was measured, see
-``benchmarks/gguf.py``.
+``benchmarks/gguf_formats.py``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 """A causal language model in ONNX with its key-value cache, several sequences at a time.
 
 Each prompt is read in a run of its own; after that, sequences advance together, one token each per run. Their
-keys and values lie in one buffer per layer that the graph grows in place. Shapes: N sequences, b of them in a
-run, c places of the cache, V tokens of the vocabulary.
+keys and values lie in one buffer per layer that the graph grows in place. Some processors' kernels add up in
+another order when they work on one row, or on few: the decoder finds out on this machine from how many rows on
+all agree to the last bit, and fills smaller runs up. Shapes: N sequences, b of them in a run, c places of the
+cache, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +25,9 @@ __all__ = ["OnnxDecoder"]
 
 _CACHE_STEP = 64
 """A cache grows by at least so many places at once."""
+_TRIED_ROWS = (16, 5, 3, 2, 1)
+"""Sizes of runs that are compared; the first is the reference, and what is run if the others differ from it."""
+_TRIED_TOKENS, _TRIED_STEPS = 6, 3
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -47,6 +53,10 @@ class OnnxDecoder:
             f"{layer}.{part}" for layer in range(int(settings["layers"])) for part in ("key", "value")
         ]
         self._cache_shape = (int(settings["kv_heads"]), int(settings["head_width"]))
+        self._lock = threading.Lock()
+        self._least_rows: int | None = None
+        # Kernels for 4 bits are known to treat a single row in their own way.
+        self._known_least = 2 if settings.get("precision") == "int4" else 1
 
     @classmethod
     def load(cls, folder: Path, settings: Mapping[str, Any]) -> Self:
@@ -74,7 +84,35 @@ class OnnxDecoder:
 
     def start(self, prompts: Sequence[Sequence[int]]) -> _Rows:
         """Read the prompts, each of 1 to `context_tokens` tokens."""
-        return _Rows(self._session, self._names, self._cache_shape, prompts, self._context_tokens)
+        with self._lock:
+            if self._least_rows is None:
+                self._least_rows = self._find_least_rows()
+        return self._begin(prompts, self._least_rows)
+
+    def _begin(self, prompts: Sequence[Sequence[int]], least_rows: int) -> _Rows:
+        return _Rows(self._session, self._names, self._cache_shape, prompts, self._context_tokens, least_rows)
+
+    def _find_least_rows(self) -> int:
+        """From how many rows on a run gives every row the same bits, on this machine."""
+        if self._context_tokens < 2:
+            return 1
+        most = _TRIED_ROWS[0]
+        texts = min(_TRIED_TOKENS, self._context_tokens - 1)
+        tokens = [at * 7919 % self._vocab_size for at in range(texts + _TRIED_STEPS)]
+        rows = self._begin([tokens[:texts]] * most, 1)
+        least = self._known_least
+        for token in tokens[texts:]:
+            wanted = rows.step(range(most), [token] * most)
+            for count in _TRIED_ROWS[1:]:
+                rows.forget_last()
+                found = rows.step(range(count), [token] * count)
+                # Bits, not numbers: a score may be no number.
+                if not (found.view(np.int32) == wanted[:1].view(np.int32)).all():
+                    least = max(least, _TRIED_ROWS[_TRIED_ROWS.index(count) - 1])
+                    break
+            rows.forget_last()
+        rows.close()
+        return least
 
 
 def open_session(model: Path, threads: int) -> Any:
@@ -111,17 +149,29 @@ class _Rows:
         cache_shape: tuple[int, int],
         prompts: Sequence[Sequence[int]],
         context_tokens: int,
+        least_rows: int,
     ) -> None:
         self._session, self._names, self._cache_shape = session, names, cache_shape
         self._context_tokens = context_tokens
         self._lengths = [len(prompt) for prompt in prompts]
         assert all(1 <= length <= context_tokens for length in self._lengths), "prompts must fit the context"
-        self._slots = list(range(len(prompts)))
+        # Rows beyond those of the prompts are empty and fill runs up that would be too small.
+        self._count, self._least_rows = len(prompts), least_rows
+        self._lengths += [0] * (least_rows - 1)
+        self._slots = list(range(len(self._lengths)))
         self._buffers: list[FloatArray] = []
         self._bound: tuple[int, int] | None = None
         self._binding: Any = None
-        self._make_room(max(self._lengths, default=0) + 1, len(prompts))
-        scores = [self._read(row, prompt) for row, prompt in enumerate(prompts)]
+        self._stepped: list[int] = []
+        self._make_room(max(self._lengths, default=0) + 1)
+        firsts: dict[tuple[int, ...], int] = {}
+        scores: list[Logits] = []
+        for row, prompt in enumerate(prompts):
+            first = firsts.setdefault(tuple(prompt), row)
+            scores.append(self._read(row, prompt) if first == row else scores[first])
+            if first != row:
+                for buffer in self._buffers:
+                    buffer[row] = buffer[first]
         self._logits: Logits = np.stack(scores) if scores else np.zeros((0, 0), dtype=np.float32)
 
     @property
@@ -131,25 +181,31 @@ class _Rows:
 
     def step(self, rows: Sequence[int], tokens: Sequence[int]) -> Logits:
         """Append one token to each of `rows`; scores of the token after it, shape (len(rows), V)."""
-        count = len(rows)
-        if not count:
+        if not len(rows):
             return self._logits[:0]
         longest = max(self._lengths[row] for row in rows) + 1
         assert longest <= self._context_tokens, "a sequence must fit the context"
-        self._make_room(longest, len(self._slots))
-        self._bring_to_front(rows)
-        order = sorted(range(count), key=lambda at: self._slots[rows[at]])
-        self._bind(count)
-        self._ids[:, 0] = [tokens[at] for at in order]
-        self._past[:] = [self._lengths[rows[at]] for at in order]
+        self._make_room(longest)
+        filling = range(self._count, self._count + self._least_rows - len(rows))
+        ran = [*rows, *filling]
+        self._bring_to_front(ran)
+        self._bind(len(ran))
+        slots = [self._slots[row] for row in ran]
+        self._ids[slots, 0] = [*tokens, *(0 for _ in filling)]
+        self._past[slots] = [self._lengths[row] for row in ran]
         self._longest[...] = longest
         self._session.run_with_iobinding(self._binding)
         found: Logits = self._binding.get_outputs()[0].numpy()
         for row in rows:
             self._lengths[row] += 1
-        scores = np.empty_like(found)
-        scores[order] = found
-        return scores
+        self._stepped = list(rows)
+        return found[slots[: len(rows)]]
+
+    def forget_last(self) -> None:
+        """Take the last step back."""
+        for row in self._stepped:
+            self._lengths[row] -= 1
+        self._stepped = []
 
     def close(self) -> None:
         """Let go of the memory of all rows."""
@@ -171,7 +227,7 @@ class _Rows:
         scores: Logits = logits[0]
         return scores
 
-    def _make_room(self, places: int, rows: int) -> None:
+    def _make_room(self, places: int) -> None:
         """Make the buffers hold `places` tokens of each row."""
         held = self._buffers[0].shape[2] if self._buffers else 0
         if held >= places:
@@ -181,7 +237,7 @@ class _Rows:
         grown = []
         for at in range(len(self._names)):
             # Zeros, not leftovers: masked places are multiplied by 0, and 0 times a leftover NaN is NaN.
-            buffer = np.zeros((rows, heads, wanted, width), dtype=np.float32)
+            buffer = np.zeros((len(self._slots), heads, wanted, width), dtype=np.float32)
             if held:
                 buffer[:, :, :held] = self._buffers[at]
             grown.append(buffer)

@@ -231,13 +231,13 @@ class Cascade:
 
     @property
     def writer(self) -> WritingComponent | None:
-        """What writes the answers of the last stage: one component, asked by no stage before; else ``None``."""
+        """What writes the last stage's answers as plain text: one component, asked by no stage before; else ``None``."""
         *earlier, last = self.stages
         asked = {name for stage in earlier for name in stage.members}
         if len(last.members) != 1 or last.members[0] in asked:
             return None
         component = self.components[last.members[0]]
-        return component if isinstance(component, WritingComponent) else None
+        return component if isinstance(component, WritingComponent) and component.is_plain else None
 
     def first_sure(self, given: InputParts, most: int) -> CascadeResult | None:
         """What the first `most` stages (not the last of all) say of one input; ``None`` if none is sure enough."""

@@ -14,7 +14,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from understudy.calls.call import ABSENT, InputParts
 from understudy.errors import ArtefactError
@@ -23,6 +22,7 @@ from understudy.runtime.decoder import Decoder
 from understudy.runtime.engines import load_engine
 from understudy.runtime.generate import Sampling, Written, generate, write_tokens
 from understudy.runtime.prediction import FieldPrediction, FloatArray
+from understudy.runtime.text_pieces import TextPieces
 from understudy.runtime.writing import Prompt, WriteFormat
 from understudy.runtime.written_values import token_owners, typed_value, value_spans
 from understudy.task.field import values_equal
@@ -177,24 +177,41 @@ class WriterComponent:
             return self.predict([parts])
         loaded = self._loaded()
         prompt = self._prompts([parts])[0]
-        # Holds the bytes of an incomplete character back.
-        pieces, seen = DecodeStream(skip_special_tokens=True), 0
+        pieces = TextPieces(
+            lambda tokens: str(loaded.tokeniser.decode(list(tokens), skip_special_tokens=True))
+        )
         written = Written()
         for written in write_tokens(
             loaded.decoder, prompt, end_ids=self._end_ids, max_new_tokens=self._most_new
         ):
-            for token in written.tokens[seen:]:
-                piece = pieces.step(loaded.tokeniser, token)
-                if piece:
-                    yield piece
-            seen = len(written.tokens)
+            if piece := pieces.more(written.tokens):
+                yield piece
         answer = self._read(written)
+        if piece := pieces.rest(answer.values[0]):
+            yield piece
         sure = self._confidences([answer], [prompt], has_samples=self._confidence.kind == "samples")
         return self._predictions([answer.values], sure[self._confidence.kind])
 
     def is_truncated(self, parts: InputParts) -> bool:
         """Whether only the beginning of this input would be read."""
         return self._prompt(self._loaded(), parts).is_truncated
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Most tokens that it writes in an answer."""
+        return self._most_new
+
+    def count_prompt_tokens(self, parts: InputParts) -> int:
+        """Tokens that it reads for an input."""
+        return len(self._prompt(self._loaded(), parts).ids)
+
+    def token_ends(self, text: str) -> list[int]:
+        """Per token of a text, as its tokeniser cuts it, the character behind its last one."""
+        loaded = self._loaded()
+        with self._lock:
+            loaded.tokeniser.encode_special_tokens = True
+            offsets = loaded.tokeniser.encode(_clean(text), add_special_tokens=False).offsets
+        return [end for _, end in offsets]
 
     def _loaded(self) -> _Loaded:
         with self._lock:

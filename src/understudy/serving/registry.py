@@ -15,6 +15,7 @@ from understudy.calls.known_request import KnownRequest
 from understudy.economics.nano import usd_to_nano
 from understudy.errors import ArtefactError, ConfigError, DataError
 from understudy.runtime.answer import Understudy, load
+from understudy.runtime.component import TokenCounter
 from understudy.serving.requests import Asked
 from understudy.serving.settings import TaskSettings
 
@@ -78,6 +79,7 @@ class ServedTask:
             If it is damaged, incomplete or of a newer format.
         """
         model = load(settings.artefact)
+        _load_writers(model)
         kinds = [KnownRequest.from_text(text) for text in model.manifest.get("request_kinds", ())]
         kinds = [kind for kind in kinds if kind.is_distinct]
         teacher: Mapping[str, Any] = model.manifest.get("teacher") or {}
@@ -108,6 +110,14 @@ class ServedTask:
             return self.model.task.parts(given)
         except DataError:
             return None
+
+
+def _load_writers(model: Understudy) -> None:
+    """Language models are read when they are first asked: here, not when a caller waits."""
+    nothing = ("",) * max(len(model.task.input_names), len(model.task.line_labels), 1)
+    for component in model.cascade.components.values():
+        if isinstance(component, TokenCounter):
+            component.count_prompt_tokens(nothing)
 
 
 @dataclass(frozen=True, slots=True)
