@@ -33,7 +33,17 @@ __all__ = [
     "writing_rungs",
 ]
 
-RUNG_ORDER = ("lookup", "linear", "frozen", "tuned", "distilled", "writer")
+RUNG_ORDER = (
+    "lookup",
+    "linear",
+    "frozen",
+    "tuned",
+    "distilled",
+    "writer",
+    "writer_pruned",
+    "writer_int4",
+    "writer_gguf",
+)
 _WRITERS = tuple(name for name in RUNG_ORDER if name.startswith("writer"))
 """Built-in rungs that write texts, and are left out where there is none to write."""
 _BUILT_IN = {
@@ -43,6 +53,9 @@ _BUILT_IN = {
     "tuned": "understudy.students.tuned:TunedStudent",
     "distilled": "understudy.students.distilled:DistilledStudent",
     "writer": "understudy.students.writer:WriterStudent",
+    "writer_pruned": "understudy.students.writer_compressed:WriterPrunedStudent",
+    "writer_int4": "understudy.students.writer_compressed:WriterInt4Student",
+    "writer_gguf": "understudy.students.writer_compressed:WriterGgufStudent",
 }
 _GROUP = "understudy.students"
 _ENCODER_WEIGHTS = 10.6e6  # matrix weights of a 6-layer, 384-wide encoder, embeddings apart
