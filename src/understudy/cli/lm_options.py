@@ -178,7 +178,8 @@ def _shape(given: dict[str, Any], start: Path | None) -> DecoderConfig:
 
     if start is not None:
         return shape_of(load_decoder(start))
-    shape = preset(given["preset"])
+    planned: DecoderConfig | None = given.get("shape")
+    shape = preset(given["preset"]) if planned is None else planned
     changes = {name: given[name] for name in ("gate", "capacity_factor") if given[name] is not None}
     if shape.experts is not None:
         shape = replace(shape, experts=replace(shape.experts, **changes))
