@@ -9,7 +9,7 @@ import numpy as np
 
 from understudy.errors import ConfigError
 from understudy.export.decoder_graph import causal_shape, draw_causal
-from understudy.export.decoder_pen import DecoderPen, Precision
+from understudy.export.decoder_pen import DecoderPen
 from understudy.export.decoder_t5 import draw_decoder_step, draw_t5_encoder, t5_shape
 
 __all__ = ["MOST_CONTEXT_TOKENS", "export_decoder"]
@@ -27,7 +27,7 @@ def export_decoder(
     model: Any,
     folder: Path,
     *,
-    precision: Precision = "int8",
+    precision: str = "int8",
     most_context_tokens: int = MOST_CONTEXT_TOKENS,
 ) -> dict[str, Any]:
     """Write `model` as ONNX.
@@ -73,7 +73,7 @@ def export_decoder(
 
 
 def _export_causal(
-    config: Any, arrays: dict[str, Any], folder: Path, precision: Precision, most_context_tokens: int
+    config: Any, arrays: dict[str, Any], folder: Path, precision: str, most_context_tokens: int
 ) -> dict[str, Any]:
     shape = causal_shape(config, most_context_tokens)
     pen = DecoderPen(precision)
@@ -90,7 +90,7 @@ def _export_causal(
 
 
 def _export_t5(
-    config: Any, arrays: dict[str, Any], folder: Path, precision: Precision, most_context_tokens: int
+    config: Any, arrays: dict[str, Any], folder: Path, precision: str, most_context_tokens: int
 ) -> dict[str, Any]:
     shape = t5_shape(config, min(most_context_tokens, _T5_CONTEXT_TOKENS))
     for file, draw in ((_ENCODER_FILE, draw_t5_encoder), (_MODEL_FILE, draw_decoder_step)):
