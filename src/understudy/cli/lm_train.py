@@ -109,8 +109,8 @@ def _show(facts: dict[str, Any]) -> None:
         ("MFU", format_share(facts["flops_share"])),
         ("cost", format_usd(facts["cost_usd"])),
     ]
-    for number, load in enumerate(facts["loads"], 1):
-        words = f"busiest {load['busiest_to_mean']:.2f} x mean, {load['n_dead']} dead"
+    for number, load in enumerate(facts["end_loads"], 1):
+        words = f"busiest {load['busiest_to_mean']:.2f} x mean, {load['n_dead']} dead over the last tenth"
         rows.append(
             (f"experts, layer {number}", f"{words}, gates at cosine {load['gate_cosine']:.3f} to the start")
         )
