@@ -71,7 +71,7 @@ def test_forced_tokens_say_nothing() -> None:
         (SET, ["b", "a", "b"], (["b", "a"], True)),
         (SET, "a", (None, False)),
         (SET, ABSENT, (None, False)),
-        (NUMBER, 12, (12, True)),
+        (NUMBER, 12, (12.0, True)),
         (NUMBER, True, (None, False)),
         (NUMBER, float("inf"), (None, False)),
         (NUMBER, "12", (None, False)),
