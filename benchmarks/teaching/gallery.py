@@ -18,7 +18,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from teaching.recorded import record
-from teaching.student import Recipe, answers_of, loss_on, row, teach
+from teaching.student import answers_of, item_losses, row, teach
 from teaching.tasks import Task
 from understudy.lm.decoder import load_decoder
 from understudy.lm.distil import Distillation, Told, state_objective, told_objective
@@ -37,11 +37,14 @@ AFTER = "\n"
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What a student is given: ``few`` or ``many`` inputs, whose texts (``gold`` or ``teacher``), and the loss."""
+    """What a student is given: ``few`` or ``many`` inputs, whose texts (``gold`` or ``teacher``), the loss, and which
+    share of the steps.
+    """
 
     inputs: str
     text: str
     how: Distillation | None = None
+    step_share: float = 1.0
 
 
 def _taught(loss: str, **more: Any) -> Distillation:
@@ -50,6 +53,7 @@ def _taught(loss: str, **more: Any) -> Distillation:
 
 ARMS: dict[str, Arm] = {
     "few gold": Arm("few", "gold"),
+    "few gold, a third of the steps": Arm("few", "gold", step_share=1 / 3),
     "few gold, forward KL": Arm("few", "gold", _taught("forward_kl", weight=0.9)),
     "many teacher": Arm("many", "teacher"),
     "many teacher, forward KL": Arm("many", "teacher", _taught("forward_kl", weight=0.9)),
@@ -91,7 +95,7 @@ class Gallery:
                 most_new_tokens=self.task.most_new_tokens,
                 seed=0 if self.task.is_sampled else None,
             )
-            measured = {"arm": "teacher", "seed": 0, "cpu_seconds": seconds, **self._measure(recipe, model)}
+            measured = {"arm": "teacher", "seed": 0, "cpu_seconds": seconds, **self._measure(model)}
             measured["parameters"] = recipe.shape.n_parameters()
             measured["student_parameters"] = self.task.student.shape.n_parameters()
             facts.write_text(json.dumps(measured))
@@ -116,6 +120,7 @@ class Gallery:
     def run(self, name: str, seed: int) -> dict[str, Any]:
         """Train and measure one student."""
         arm, recipe = ARMS[name], self.task.student
+        recipe = replace(recipe, n_steps=max(round(recipe.n_steps * arm.step_share), 1))
         inputs = list(self.gold)
         if arm.inputs == "few":
             inputs = random.Random(seed).sample(inputs, self.task.n_few)
@@ -129,7 +134,7 @@ class Gallery:
             folder=self.folder / "students" / name.replace(" ", "-").replace(",", "") / str(seed),
             objective=self._objective(arm, inputs, rows, seed),
         )
-        return {"arm": name, "seed": seed, "cpu_seconds": seconds, **self._measure(recipe, model)}
+        return {"arm": name, "seed": seed, "cpu_seconds": seconds, **self._measure(model)}
 
     def _objective(self, arm: Arm, inputs: list[str], rows: list[TokenRow], seed: int) -> Objective:
         how = arm.how
@@ -153,7 +158,7 @@ class Gallery:
             if told is not None:
                 yield row_key(its_row.prompt, its_row.answer), told
 
-    def _measure(self, recipe: Recipe, model: PreTrainedModel) -> dict[str, Any]:
+    def _measure(self, model: PreTrainedModel) -> dict[str, Any]:
         """Scores of greedy answers, one per test item, and loss per token of the right answers."""
         said = answers_of(
             model,
@@ -163,13 +168,12 @@ class Gallery:
             most_new_tokens=self.task.most_new_tokens,
         )
         scores = [self.task.score(ours, right) for ours, (_, right) in zip(said, self.task.test, strict=True)]
-        losses = [loss_on(recipe, model, [self._row(*pair)], self.end) for pair in self.task.test]
-        rows = [self._row(*pair) for pair in self.task.test]
+        sums, counts = item_losses(model, [self._row(*pair) for pair in self.task.test])
         return {
             "score": fmean(scores),
-            "loss": loss_on(recipe, model, rows, self.end),
+            "loss": sum(sums) / sum(counts),
             "items_score": [round(one, 4) for one in scores],
-            "items_loss": [round(one, 4) for one in losses],
+            "items_loss": [round(one / count, 4) for one, count in zip(sums, counts, strict=True)],
         }
 
     def _row(self, given: str, answer: str) -> TokenRow:

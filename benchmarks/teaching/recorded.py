@@ -88,4 +88,4 @@ def _exchange(
 
 def _told(tokeniser: Tokenizer, token: int, log_probability: float) -> dict[str, Any]:
     text = tokeniser.decode([token], skip_special_tokens=False)
-    return {"token": text, "bytes": list(text.encode()), "logprob": log_probability}
+    return {"token": text, "bytes": list(text.encode()), "logprob": round(log_probability, 5)}

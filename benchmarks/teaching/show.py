@@ -17,6 +17,7 @@ _MEASURES = {
 }
 
 _REFERENCES = {
+    "few gold, a third of the steps": "few gold",
     "few gold, forward KL": "few gold",
     "few gold, skewed KL": "few gold",
     "few gold, Jensen-Shannon": "few gold",

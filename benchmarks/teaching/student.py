@@ -10,17 +10,19 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from understudy.lm.config import DecoderConfig
 from understudy.lm.decoder import build_decoder, load_decoder
 from understudy.lm.distil_on_policy import sample_answers
+from understudy.lm.packing import NOTHING
 from understudy.lm.rows import RowBatches, TokenRow
 from understudy.lm.schedule import Schedule
 from understudy.lm.settings import TrainSettings
-from understudy.lm.train import Objective, next_token_loss, train, validation_loss
+from understudy.lm.train import Objective, next_token_loss, train
 
-__all__ = ["Recipe", "answers_of", "loss_on", "row", "teach"]
+__all__ = ["Recipe", "answers_of", "item_losses", "row", "teach"]
 
 _NEVER = 10**9
 
@@ -91,7 +93,19 @@ def answers_of(
 
 
 @torch.no_grad()
-def loss_on(recipe: Recipe, model: PreTrainedModel, rows: Sequence[TokenRow], end_id: int) -> float:
-    """Cross-entropy of rows in nats per answer token."""
-    data = RowBatches(rows, sequence_tokens=recipe.sequence_tokens, pad_id=end_id)
-    return validation_loss(model, data, recipe.settings(0))
+def item_losses(model: PreTrainedModel, rows: Sequence[TokenRow]) -> tuple[list[float], list[int]]:
+    """Cross-entropy of each row's answer in nats, and its tokens."""
+    sums: list[float] = []
+    for begin in range(0, len(rows), 50):
+        part = rows[begin : begin + 50]
+        width = max(map(len, part))
+        tokens = torch.tensor([[*one.prompt, *one.answer, *[0] * (width - len(one))] for one in part])
+        labels = torch.full_like(tokens, NOTHING)
+        for at, one in enumerate(part):
+            labels[at, len(one.prompt) : len(one)] = tokens[at, len(one.prompt) : len(one)]
+        logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
+        each = functional.cross_entropy(
+            logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=NOTHING, reduction="none"
+        )
+        sums += each.view(len(part), -1).sum(1).tolist()
+    return sums, [len(one.answer) for one in rows]

@@ -71,7 +71,7 @@ def _docstrings(folder: Path) -> Task:
         path.write_text(json.dumps(docstrings.functions(n_test=300)), encoding="utf-8")
     found = [[(one[0], one[1]) for one in side] for side in json.loads(path.read_text(encoding="utf-8"))]
     learnt, test = found
-    n_many = 3_000
+    n_many = 2_000
     # Of the teacher's texts alone, as a teacher's tokeniser is.
     tokeniser = train_tokeniser((text for pair in learnt[n_many:] for text in pair), vocab_size=1_024)
     metric = CHRF()
@@ -79,10 +79,10 @@ def _docstrings(folder: Path) -> Task:
         test,
         learnt[:n_many],
         learnt[n_many:],
-        400,
+        800,
         tokeniser,
-        Recipe(DecoderConfig(1_024, 96, 2, 4, 4, 288, 128), 500, 16, 4e-3, 128),
-        Recipe(DecoderConfig(1_024, 48, 2, 4, 4, 144, 128), 250, 12, 6e-3, 128),
+        Recipe(DecoderConfig(1_024, 96, 2, 4, 4, 288, 128), 200, 16, 4e-3, 128),
+        Recipe(DecoderConfig(1_024, 48, 2, 4, 4, 144, 128), 150, 12, 6e-3, 128),
         32,
         lambda said, right: metric.sentence_score(said, [right]).score / 100,
         is_sampled=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_free_text_takes_the_writer_and_lists_are_not_learnable(tmp_path: Path) 
     assert one.is_learnable
     assert (one.texts, one.deferred) == (("answer",), ())
     listed = [
-        record([("system", "List them."), ("user", f"ticket {at}")], {"items": [f"thing {at}", f"part {at * 31}"]})
+        record([("system", "List them."), ("user", f"ticket {at}")], json.dumps({"items": [f"thing {at}", f"part {at * 31}"]}))
         for at in range(300)
     ]  # fmt: skip
     (one,) = survey(tmp_path, listed).kinds

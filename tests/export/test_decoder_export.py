@@ -10,13 +10,16 @@ import pytest
 import torch
 import transformers
 from transformers import PreTrainedModel
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from lm.tiny_decoder import DENSE, MIXTURE
 from understudy.errors import ConfigError
 from understudy.export.decoder import export_decoder
 from understudy.export.decoder_pen import BLOCK, quantise_blocks
+from understudy.export.decoder_t5 import distance_buckets
 from understudy.lm.decoder import build_decoder
 from understudy.runtime.engines import load_engine
+from understudy.runtime.generate import generate
 
 SIZES = {
     "vocab_size": 80,
@@ -101,6 +104,67 @@ def test_blocks_are_rounded_to_the_nearest() -> None:
         assert (np.abs(scale) <= widest / 2 ** (bits - 1) * 1.001).all()
         assert np.median(error) < np.median(np.abs(scale)) / 2
     assert quantise_blocks(np.zeros((1, 4), dtype=np.float32), 4)[0].tolist() == [[[0x88] * 16]]
+
+
+def build_t5(activation: str) -> PreTrainedModel:
+    torch.manual_seed(5)
+    config = transformers.T5Config(
+        vocab_size=80,
+        d_model=32,
+        d_kv=12,
+        d_ff=48,
+        num_layers=2,
+        num_decoder_layers=3,
+        num_heads=2,
+        feed_forward_proj=activation,
+        decoder_start_token_id=0,
+    )
+    model = transformers.T5ForConditionalGeneration(config)
+    with torch.no_grad():
+        for weights in model.parameters():
+            centre, spread = (1.0, 0.2) if weights.ndim == 1 else (0.0, 0.3)
+            weights.copy_(centre + spread * torch.randn_like(weights))
+    return model.eval()
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated-gelu"])
+def test_the_graphs_of_a_t5_equal_transformers(activation: str, tmp_path: Path) -> None:
+    model = build_t5(activation)
+    prompt = [at * 7 % 80 for at in range(150)]
+    answer = [at * 11 % 80 for at in range(40)]
+    decoder = load_engine(tmp_path, export_decoder(model, tmp_path, precision="float32"))
+    decoding = decoder.start([prompt, PROMPT])
+    found = [decoding.logits[:1], *(decoding.step([0], [token]) for token in answer)]
+    with torch.no_grad():
+        wanted = model(
+            input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([[0, *answer]])
+        ).logits[0]
+    np.testing.assert_allclose(np.concatenate(found), wanted.numpy(), atol=1e-4)
+    assert np.ptp(wanted.numpy()) > 1
+    (written,) = generate(decoder, [PROMPT], end_ids=[1], max_new_tokens=12)
+    with torch.no_grad():
+        whole = model.generate(torch.tensor([PROMPT]), max_new_tokens=12, do_sample=False, use_cache=False)[
+            0
+        ].tolist()
+    assert whole == [0, *written.tokens, *([1] if written.is_finished else [])]
+
+
+def test_a_t5_in_integers_is_near(tmp_path: Path) -> None:
+    model = build_t5("relu")
+    decoder = load_engine(tmp_path, export_decoder(model, tmp_path, precision="int8"))
+    with torch.no_grad():
+        wanted = (
+            model(input_ids=torch.tensor([PROMPT]), decoder_input_ids=torch.tensor([[0]])).logits[0].numpy()
+        )
+    assert (decoder.start([PROMPT]).logits - wanted).std() < 0.08 * wanted.std()
+
+
+def test_distances_are_put_into_t5s_buckets() -> None:
+    distances = np.arange(-700, 700)
+    for is_two_sided in (True, False):
+        wanted = T5Attention._relative_position_bucket(torch.from_numpy(distances), is_two_sided, 32, 128)
+        found = distance_buckets(distances, 32, 128, is_two_sided=is_two_sided)
+        np.testing.assert_array_equal(found, wanted.numpy())
 
 
 def test_a_mixture_of_experts_is_refused(tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ def rule_writer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule stands where the writer stands in the tables."""
     built_in = {**rungs._BUILT_IN, "writer": "rule_writer:RuleWriter"}
     monkeypatch.setattr(rungs, "_BUILT_IN", built_in)
+    order = tuple(name for name in rungs.RUNG_ORDER if not name.startswith("writer_"))
+    monkeypatch.setattr(rungs, "RUNG_ORDER", order)  # other forms of the real writer know nothing of the rule
+    monkeypatch.setattr(rungs, "_WRITERS", ("writer",))
     monkeypatch.setitem(component._BUILT_IN, "rule", "rule_writer:RuleComponent.load")
     monkeypatch.setattr(RuleWriter, "skill", 0.9)
     for seen in (RuleWriter.made, RuleWriter.settled, SmallerRuleWriter.sources):
@@ -105,6 +108,9 @@ def test_a_text_that_nothing_writes_well_costs_the_other_fields_nothing(
     assert result.facts["never_answered"] == ["note"]
     assert "the writer rung gives an equal text on" in result.facts["deferred_reasons"]["note"]
     assert any("the writer rung gives an equal text" in one for one in result.facts["warnings"])
+    steps = {step["kind"]: step["text"] for step in result.facts["next_steps"]}
+    assert "note is left to the teacher: the writer rung gives" in steps["why: text"]
+    assert "--writer-base" in steps["another base"]
     model = result.load()
     answer = model.answer("1 south please send 123456")
     assert (answer.reason, answer.fields["queue"].is_answered) == ("no rung writes note", True)

@@ -7,6 +7,7 @@ import pytest
 
 from understudy.calls.call import ABSENT, UNKNOWN
 from understudy.errors import DataError
+from understudy.export.gguf_vocabulary import gguf_vocabulary
 from understudy.lm.answers import TextRow, is_plain_text, text_rows, token_budget, token_rows
 from understudy.lm.tokeniser import end_id, train_tokeniser
 from understudy.lm.writer_recipe import base_plan, scratch_plan, scratch_shape, scratch_vocabulary
@@ -116,3 +117,16 @@ def test_bases_are_tuned_shorter_and_adapters_faster() -> None:
     assert base_plan([30], is_full=True, learning_rate=1e-5, steps=3).settings.learning_rate == 1e-5
     apart = base_plan([30] * 2000, is_full=True, is_packed=False)
     assert (apart.settings.batch_sequences, apart.epochs) == (16, 4.0)
+
+
+def test_a_number_is_the_same_tokens_wherever_it_stands() -> None:
+    texts = [f"order {at} of {at + 1}: #{at}" for at in range(100, 400)]
+    tokeniser = train_tokeniser(texts, vocab_size=400, splits_digits=True)
+    digits = [tokeniser.token_to_id(digit) for digit in "271"]
+    for text in ("271", "order 271", "#271.", "x271y"):
+        ids = tokeniser.encode(text, add_special_tokens=False).ids
+        assert any(ids[at : at + 3] == digits for at in range(len(ids))), text
+        assert tokeniser.decode(ids) == text
+    for text in ("Größe 12 €\r\n\n x", "包裹在哪里", "🙂  a\x00b"):
+        assert tokeniser.decode(tokeniser.encode(text).ids) == text
+    assert gguf_vocabulary(tokeniser, 400, end_id(tokeniser)).pre_tokenizer == "qwen2"

@@ -39,6 +39,8 @@ def test_a_job_ends_in_a_folder_that_transformers_loads(texts, tmp_path):
     assert facts["cost_usd"] == pytest.approx(facts["seconds"] / 3600)
     assert 0 < facts["flops_share"] < 1
     assert len(facts["loads"]) == 2
+    # A tenth of three steps is one.
+    assert [load["counts"] for load in facts["end_loads"]] == [load["counts"] for load in facts["loads"]]
 
 
 def test_a_corpus_is_made_once_and_not_mixed_up(texts, tmp_path):

@@ -106,6 +106,8 @@ def test_seeds_give_other_answers(decoder: Decoder) -> None:
     (other,) = generate(decoder, prompts[:1], end_ids=[], max_new_tokens=MOST, sampling=Sampling(seed=2))
     assert first == again
     assert first.tokens != other.tokens
+    each = [Sampling(seed=1), Sampling(seed=2)]
+    assert generate(decoder, prompts, end_ids=[], max_new_tokens=MOST, sampling=each) == [first, other]
 
 
 def test_the_context_ends_an_answer(decoder: Decoder) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from understudy.cli.lm_family_view import draw_family, show_family, show_plan
 from understudy.cli.lm_options import need_torch, says_what_is_kept, show_progress
 from understudy.cli.lm_processes import is_first_process, leave_processes, run_in_processes
 from understudy.errors import ConfigError
@@ -27,17 +28,17 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _options(command: _Command) -> _Command:
     for option in reversed(
         [
-            click.option("--sizes", default="20e3,40e3,80e3", show_default=True, help="Parameters."),
-            click.option("--multiples", default="5,10,20", show_default=True, help="Tokens per parameter."),
+            click.option("--sizes", default="12e3,24e3,48e3", show_default=True, help="Parameters."),
+            click.option("--multiples", default="8,20,50", show_default=True, help="Tokens per parameter."),
             click.option(
                 "--held-out",
                 type=float,
-                default=160e3,
+                default=96e3,
                 show_default=True,
                 help="Parameters of the one to predict.",
             ),
             click.option(
-                "--held-out-multiple", type=float, help="Its tokens per parameter; the largest of all."
+                "--held-out-multiple", type=float, help="Its tokens per parameter; the middle one of all."
             ),
             click.option(
                 "--vocabulary", type=int, default=512, show_default=True, help="Tokens of the tokenizer."
@@ -111,7 +112,7 @@ def family_command(**given: Any) -> None:
         raise ConfigError("--confidence must be between 0 and 1", given=f"--confidence {given['confidence']}")
     members = _members(given)
     if given["dry_run"]:
-        _show_plan(members, given)
+        show_plan(members, given)
         return
     corpus = _prepare(given, members)
     out = given["out"]
@@ -170,7 +171,7 @@ def _members(given: dict[str, Any]) -> tuple[Member, ...]:
         _numbers("--sizes", given["sizes"]),
         multiples,
         held_out=given["held_out"],
-        held_out_multiple=given["held_out_multiple"] or max(multiples),
+        held_out_multiple=given["held_out_multiple"] or sorted(multiples)[len(multiples) // 2],
         vocab_size=given["vocabulary"],
         base=base,
         rate_factor=given["rate_factor"],
@@ -207,59 +208,6 @@ def _prepare(given: dict[str, Any], members: Sequence[Member]) -> Any:
         return prepare_corpus(given["out"] / "text", wanted)
 
 
-def _show_plan(members: Sequence[Member], given: dict[str, Any]) -> None:
-    import torch
-
-    from understudy.lm.family import seconds_per_token
-    from understudy.units import format_duration, format_usd
-
-    torch.set_num_threads(given["threads"])
-    paces = {member.shape: member for member in members}
-    seconds = {shape: seconds_per_token(member) for shape, member in paces.items()}
-    plan = []
-    for member in members:
-        expected = seconds[member.shape] * member.n_tokens / given["processes"]
-        plan.append(
-            {
-                "model": member.name,
-                "parameters": member.n_parameters,
-                "tokens": member.n_tokens,
-                "steps": member.settings.schedule.n_steps,
-                "flops": member.train_flops,
-                "learning_rate": member.settings.learning_rate,
-                "shape": member.shape.to_dict(),
-                "expected_seconds": expected,
-                "expected_usd": None if given["hour_usd"] is None else expected / 3600 * given["hour_usd"],
-                "held_out": "yes" if member.is_held_out else "no",
-            }
-        )
-    if given["as_json"]:
-        click.echo(json.dumps(plan, indent=1))
-        return
-    rows = [
-        (
-            f"{one['parameters']:,}",
-            f"{one['shape']['d_model']} x {one['shape']['n_layers']}, {one['shape']['d_ff']}",
-            f"{one['tokens']:,}",
-            f"{one['steps']:,}",
-            f"{one['flops']:.2e}",
-            f"{one['learning_rate']:.4f}",
-            format_duration(one["expected_seconds"]),
-            "to predict" if one["held_out"] == "yes" else "",
-        )
-        for one in plan
-    ]
-    _print_table(
-        ("parameters", "width x layers,\nfeed-forward", "tokens", "steps", "FLOP", "peak rate", "time", ""),
-        rows,
-    )
-    total = sum(one["expected_seconds"] for one in plan)
-    usd = None if given["hour_usd"] is None else total / 3600 * given["hour_usd"]
-    click.echo(
-        f"expected time {format_duration(total)}, cost {format_usd(usd)}; from a few steps of each shape here"
-    )
-
-
 def _say_forecast(member: Member, forecast: Forecast, out: Path, *, is_quiet: bool) -> None:
     """Put the forecast down before the member is trained."""
     facts = {"model": member.name, **forecast.to_dict()}
@@ -290,66 +238,8 @@ def _finish(rows: list[dict[str, Any]], forecast: Forecast, given: dict[str, Any
         "table": str(table),
     }
     if given["plot"]:
-        _draw(rows, forecast, given["plot"])
+        draw_family(rows, forecast, given["plot"])
     if given["as_json"]:
         click.echo(json.dumps(found, indent=1))
         return
-    _show(found, given["confidence"])
-
-
-def _show(found: dict[str, Any], confidence: float) -> None:
-    from understudy.units import format_duration
-
-    rows, forecast = found["members"], found["forecast"]
-    cells = [
-        (
-            f"{row['parameters']:,}",
-            f"{row['tokens']:,}",
-            f"{row['flops']:.2e}",
-            f"{row['learning_rate']:.4f}",
-            f"{row['loss']:.3f}",
-            format_duration(row["seconds"]),
-            "foretold" if row["held_out"] == "yes" else "",
-        )
-        for row in rows
-    ]
-    _print_table(("parameters", "tokens", "FLOP", "peak rate", "held-out\nloss", "time", ""), cells)
-    side = "inside" if found["is_inside"] else "OUTSIDE"
-    click.echo(
-        f"forecast {forecast['loss']:.3f} ({100 * confidence:.0f} %: {forecast['low']:.3f} to {forecast['high']:.3f}), "
-        f"measured {found['measured']:.3f}: {found['miss']:+.3f}, {side}"
-    )
-    table, last = found["table"], rows[-1]
-    click.echo(
-        f"\nnext:\n"
-        f"  understudy density fit-ruler {table} --params parameters --tokens tokens --loss loss "
-        f"--out {Path(table).with_name('ruler.json')}\n"
-        f"  understudy plan train --flop {10 * last['flops']:.2g} --runs {table}"
-    )
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for heading in heads:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=110).print(table)
-
-
-def _draw(rows: Sequence[dict[str, Any]], forecast: Forecast, path: str) -> None:
-    from understudy.cli.density_view import write_chart
-    from understudy.drawing.xy import Axis, Chart, Series
-
-    series = []
-    for size in sorted({row["parameters"] for row in rows}):
-        own = sorted((row["flops"], row["loss"]) for row in rows if row["parameters"] == size)
-        series.append(Series(f"{size:,} parameters", [x for x, _ in own], [y for _, y in own], kind="points"))
-    last = rows[-1]["flops"]
-    series.append(Series("forecast", [last, last], [forecast.low, forecast.high], colour="accent"))
-    chart = Chart("Loss against training compute", Axis("FLOP", is_log=True), Axis("held-out loss"), series)
-    write_chart(chart, path)
+    show_family(found, given["confidence"])

@@ -56,7 +56,7 @@ def job_options(command: _Command) -> _Command:
             click.option("--warm-up", type=float, default=0.1, show_default=True, help="Share of the steps."),
             click.option("--balance", default="switch", show_default=True, help="switch, bias or none."),
             click.option(
-                "--bias-rate", type=float, default=0.001, show_default=True, help="Step, with --balance bias."
+                "--bias-rate", type=float, default=0.01, show_default=True, help="Step, with --balance bias."
             ),
             click.option("--gate", help="softmax or sigmoid; the preset's without it."),
             click.option(
@@ -178,7 +178,8 @@ def _shape(given: dict[str, Any], start: Path | None) -> DecoderConfig:
 
     if start is not None:
         return shape_of(load_decoder(start))
-    shape = preset(given["preset"])
+    planned: DecoderConfig | None = given.get("shape")
+    shape = preset(given["preset"]) if planned is None else planned
     changes = {name: given[name] for name in ("gate", "capacity_factor") if given[name] is not None}
     if shape.experts is not None:
         shape = replace(shape, experts=replace(shape.experts, **changes))

@@ -24,6 +24,11 @@ __all__ = ["train_command"]
     type=click.Path(path_type=Path),
     help="Go on with the weights and tokenizer of a model's folder, for example an upcycled one.",
 )
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="What `plan train --json` printed: shape, tokens and learning rate follow from it.",
+)
 def train_command(**given: Any) -> None:
     """Train a small decoder on text: a mixture of experts, or --dense.
 
@@ -33,7 +38,11 @@ def train_command(**given: Any) -> None:
     \b
     Example:
       understudy lm train --preset tiny --steps 50 --out lm-tiny
+      understudy plan train --params 1e6 --tokens 2e6 --vocabulary 1024 --json > plan.json
+      understudy lm train --plan plan.json --out lm-planned
     """
+    if given["plan"] is not None:
+        _take_plan(given)
     if given["start"] is not None:
         _refuse_shapes(given)
     job, corpus = make_job(given)
@@ -49,6 +58,25 @@ def train_command(**given: Any) -> None:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
     else:
         _show(facts)
+
+
+def _take_plan(given: dict[str, Any]) -> None:
+    """Put what the plan says in place of what the options do not."""
+    from understudy.cli.lm_options import need_torch
+    from understudy.errors import ConfigError
+
+    need_torch()
+    from understudy.lm.from_plan import read_plan
+
+    source = click.get_current_context().get_parameter_source
+    if source("preset") is ParameterSource.COMMANDLINE or given["start"] is not None:
+        raise ConfigError("--plan says the shape: give neither --preset nor --from beside it")
+    run = read_plan(given["plan"], context_tokens=given["sequence"], is_dense=given["dense"])
+    given["shape"], given["dense"] = run.shape, False
+    if source("steps") is not ParameterSource.COMMANDLINE:
+        given["steps"] = run.n_steps(given["batch"] * given["sequence"])
+    if source("rate") is not ParameterSource.COMMANDLINE:
+        given["rate"] = run.learning_rate
 
 
 def _refuse_shapes(given: dict[str, Any]) -> None:
@@ -81,8 +109,8 @@ def _show(facts: dict[str, Any]) -> None:
         ("MFU", format_share(facts["flops_share"])),
         ("cost", format_usd(facts["cost_usd"])),
     ]
-    for number, load in enumerate(facts["loads"], 1):
-        words = f"busiest {load['busiest_to_mean']:.2f} x mean, {load['n_dead']} dead"
+    for number, load in enumerate(facts["end_loads"], 1):
+        words = f"busiest {load['busiest_to_mean']:.2f} x mean, {load['n_dead']} dead over the last tenth"
         rows.append(
             (f"experts, layer {number}", f"{words}, gates at cosine {load['gate_cosine']:.3f} to the start")
         )

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from understudy.export.graph import CONTRIB, GraphPen
 
-__all__ = ["BLOCK", "DecoderPen", "Precision", "quantise_blocks"]
+__all__ = ["BLOCK", "DecoderPen", "quantise_blocks"]
 
-Precision = Literal["float32", "int8", "int4"]
 BLOCK = 32
 """Weights that share a scale."""
 _BITS = {"float32": 32, "int8": 8, "int4": 4}
@@ -83,10 +82,10 @@ class DecoderPen(GraphPen):
     Parameters
     ----------
     precision
-        How matrices are stored.
+        How matrices are stored: ``float32``, ``int8`` or ``int4``.
     """
 
-    def __init__(self, precision: Precision) -> None:
+    def __init__(self, precision: str) -> None:
         super().__init__(is_quantised=precision != "float32")
         self._bits = _BITS[precision]
         # The embedding and the output matrix suffer most from 4 bits.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from understudy.dataset.dataset import Dataset
 from understudy.errors import DataError, UnderstudyError
@@ -190,6 +190,10 @@ def _why_skip(
         return f"it cannot learn {', '.join(sorted({problem.mode for problem in data.problems}))} fields"
     if kind.made_from is not None and (reason := _source_reason(one.name, kind.made_from, state)) is not None:
         return reason
+    if kind.made_from is not None and writing_rungs([one.name]):
+        # Another form of a writer is there to be cheaper than it: half of what was measured, at best.
+        measured = state.fitted[kind.made_from].facts["call_seconds"] or one.call_seconds
+        one = replace(one, call_seconds=min(one.call_seconds, measured / 2))
     # A rung that alone answers some field is not bounded by systems that do without that field.
     if (
         state.best is not None

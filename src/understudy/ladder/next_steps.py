@@ -21,6 +21,8 @@ from understudy.ladder.candidates import Candidate
 from understudy.ladder.climb import Climb
 from understudy.ladder.facts import learning_curve
 from understudy.ladder.options import LearnOptions
+from understudy.ladder.rungs import writing_rungs
+from understudy.ladder.texts import deferred_reasons
 from understudy.units import format_count, format_share
 
 __all__ = ["next_steps"]
@@ -57,7 +59,7 @@ def next_steps(
     ]
     name, curve = _best_curve(state)
     if not built.record.is_certified:
-        return _remedies(data, state, built, best, inspected, teacher_usd, curve, untried)
+        return _remedies(data, state, built, best, inspected, options, teacher_usd, curve, untried)
     out: list[dict[str, Any]] = []
     if curve is not None and name is not None:
         now, later = curve.predict(len(state.train)), curve.predict(2 * len(state.train))
@@ -92,6 +94,7 @@ def _remedies(
     built: Built,
     best: Candidate,
     inspected: InspectReport,
+    options: LearnOptions,
     teacher_usd: float | None,
     curve: LearningCurve | None,
     untried: Sequence[str],
@@ -118,19 +121,38 @@ def _remedies(
         {"kind": remedy.kind, "text": remedy.text, "usd": remedy.cost_usd, "usd_reason": remedy.cost_reason}
         for remedy in useful.remedies
     ]
-    return [*reasons, *_metric_remedies(state, inspected), *remedies]
+    return [
+        *_text_reasons(data, state, options),
+        *reasons,
+        *_text_remedies(state, inspected, options),
+        *remedies,
+    ]
 
 
-def _metric_remedies(state: Climb, inspected: InspectReport) -> list[dict[str, Any]]:
-    """For texts that are compared to the letter though they hardly ever repeat: set when two count as equal."""
-    written = {one.field.name for one in state.problems if one.mode == "write" and one.field.required}
-    found = []
+def _text_reasons(data: Dataset, state: Climb, options: LearnOptions) -> list[dict[str, Any]]:
+    """Required fields that no rung of the run answers: with any of them no record can be answered."""
+    why = deferred_reasons([field for field in data.task.fields if field.required], state, options)
+    return [
+        {"kind": "why: text", "text": f"{name} is left to the teacher: {reason}", "usd": None}
+        for name, reason in why.items()
+    ]
+
+
+def _text_remedies(state: Climb, inspected: InspectReport, options: LearnOptions) -> list[dict[str, Any]]:
+    """For texts that were written, and not well enough: say when two count as equal; start from a base."""
+    asked = [one.problem.field for one in state.select.targets if one.problem.mode == "write"]
+    written = {field.name for field in asked if field.required}
+    found: list[dict[str, Any]] = []
     for item in inspected.fields:
         suggested = None if item.texts is None else item.texts.suggested_metric
         if item.field.name in written and suggested is not None:
             how = f'metric = "{suggested}"' + (", at_least = 0.6" if suggested == "rouge_l" else "")
             text = f"say in a task file when two texts of {item.field.name} count as equal, for example {how}"
             found.append({"kind": "metric", "text": text, "usd": 0.0})
+    if written and options.writer_base is None and writing_rungs(list(state.fitted)):
+        text = "let the writer start from a language model that can read already: --writer-base"
+        reason = "it takes machine time by the size of the base"
+        found.append({"kind": "another base", "text": text, "usd": None, "usd_reason": reason})
     return found
 
 

@@ -301,4 +301,4 @@ class _Run:
                 end_id=end_id(self.corpus.tokeniser, self.corpus.end),
                 quantisation=quantisation or GGUF_DEFAULT,
             )
-        return export_decoder(self.model, place, precision=step if step in _ONNX_STEPS else "float32")  # type: ignore[arg-type]
+        return export_decoder(self.model, place, precision=step if step in _ONNX_STEPS else "float32")

@@ -5,7 +5,7 @@ Puts the parts of this package in order; knows no options of a command line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from understudy.lm.config import DecoderConfig
 from understudy.lm.corpus import Corpus
 from understudy.lm.decoder import build_decoder, load_decoder, quiet_transformers
 from understudy.lm.failures import explains_writing
+from understudy.lm.load import LayerLoad, layer_load
 from understudy.lm.pace import Pace
 from understudy.lm.processes import processes
 from understudy.lm.record import StepRecord
@@ -118,11 +119,23 @@ def _facts(job: Job, run: Run, folder: Path) -> dict[str, Any]:
         "last_loss": last.loss,
         "valid_loss": last.valid_loss,
         "loads": [load.to_dict() for load in last.loads],
+        "end_loads": [load.to_dict() for load in _end_loads(run.records)],
         "seconds": run.seconds,
         "tokens_per_second": n_steps * job.settings.batch_tokens / run.seconds,
         "flops_share": None if run.pace is None else run.pace.flops_share,
         "cost_usd": None if job.hour_usd is None else run.seconds / 3600 * job.hour_usd,
     }
+
+
+def _end_loads(records: Sequence[StepRecord]) -> list[LayerLoad]:
+    """Loads of each layer over the last tenth of the steps: one batch of a small run is mostly chance."""
+    ending = records[-max(1, len(records) // 10) :]
+    found = []
+    for layers in zip(*(record.loads for record in ending), strict=True):
+        counts = [sum(each) for each in zip(*(layer.counts for layer in layers), strict=True)]
+        n_dropped = sum(layer.n_dropped for layer in layers)
+        found.append(layer_load(counts, n_dropped=n_dropped, gate_cosine=layers[-1].gate_cosine))
+    return found
 
 
 def compare_shapes(shape: DecoderConfig) -> dict[str, DecoderConfig]:

@@ -21,6 +21,8 @@ __all__ = ["Batch", "Objective", "body_of", "next_token_loss"]
 _PLAIN_HEADS = frozenset(
     {"llama", "understudy-decoder", "mistral", "mixtral", "qwen2", "qwen3", "phi3", "smollm3"}
 )
+# Share of positions with a label from which on all are computed.
+_NEARLY_ALL = 0.9
 
 
 class Batch(Protocol):
@@ -55,17 +57,20 @@ def next_token_loss(model: PreTrainedModel, pack: Pack) -> torch.Tensor:
     The output matrix is applied to positions with a label only: of a prompt and its answer, to the answer. Where
     even their logits are many, they are computed chunk by chunk (:mod:`understudy.lm.losses.chunked`).
     """
-    is_asked = pack.labels_BS != NOTHING
-    labels = pack.labels_BS[is_asked]
-    weights = None if pack.weights_BS is None else pack.weights_BS[is_asked]
+    flat = pack.labels_BS.flatten()
+    asked = (flat != NOTHING).nonzero().squeeze(1)
+    if len(asked) > _NEARLY_ALL * len(flat):
+        asked = torch.arange(len(flat), device=flat.device)  # picking and spreading out again would cost more
+    labels = flat[asked]
+    weights = None if pack.weights_BS is None else pack.weights_BS.flatten()[asked]
     causal = _causal_model(model)
     inputs: dict[str, Any] = {"input_ids": pack.tokens_BS, "use_cache": False}
     if not pack.is_single:
         # Without a mask, attention is causal by itself and takes the faster kernel.
         inputs |= {"attention_mask": pack.attends(), "position_ids": pack.positions_BS}
     if causal.config.model_type not in _PLAIN_HEADS:
-        return _cross_entropy(causal(**inputs).logits[is_asked], labels, weights)
-    hidden = body_of(causal)(**inputs).last_hidden_state[is_asked]
+        return _cross_entropy(_rows(causal(**inputs).logits, asked), labels, weights)
+    hidden = _rows(body_of(causal)(**inputs).last_hidden_state, asked)
     head = causal.get_output_embeddings()
     is_plain_matrix = type(head) is torch.nn.Linear and head.bias is None
     if not is_plain_matrix or len(labels) <= default_chunk_positions(head.out_features):
@@ -76,10 +81,15 @@ def next_token_loss(model: PreTrainedModel, pack: Pack) -> torch.Tensor:
         hidden, matrix = hidden.to(dtype), matrix.to(dtype)
 
     def losses(logits: torch.Tensor, rows: slice) -> torch.Tensor:
-        each = functional.cross_entropy(logits, labels[rows], reduction="none")
+        each = functional.cross_entropy(logits, labels[rows], ignore_index=NOTHING, reduction="none")
         return each if weights is None else each * weights[rows]
 
     return chunked_head_loss(hidden, matrix, losses, normaliser=1.0)
+
+
+def _rows(values_BSX: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:  # noqa: N803
+    flat = values_BSX.flatten(0, 1)
+    return flat if len(asked) == len(flat) else flat.index_select(0, asked)
 
 
 def body_of(causal: PreTrainedModel) -> torch.nn.Module:
@@ -96,5 +106,5 @@ def _causal_model(model: PreTrainedModel) -> PreTrainedModel:
 def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     logits = logits.float()
     if weights is None:
-        return functional.cross_entropy(logits, labels, reduction="sum")
-    return (functional.cross_entropy(logits, labels, reduction="none") * weights).sum()
+        return functional.cross_entropy(logits, labels, ignore_index=NOTHING, reduction="sum")
+    return (functional.cross_entropy(logits, labels, ignore_index=NOTHING, reduction="none") * weights).sum()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from understudy.errors import ConfigError
@@ -18,9 +18,16 @@ __all__ = ["END", "end_id", "read_tokeniser", "save_tokeniser", "train_tokeniser
 
 END = "<|end|>"
 _N_BYTES = 256
+_DIGIT_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
+"""How Qwen 2 cuts texts before merging."""
 
 
-def train_tokeniser(texts: Iterable[str], *, vocab_size: int = 2048) -> Tokenizer:
+def train_tokeniser(
+    texts: Iterable[str], *, vocab_size: int = 2048, splits_digits: bool = False
+) -> Tokenizer:
     """Train a byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019, GPT-2).
 
     Parameters
@@ -29,6 +36,9 @@ def train_tokeniser(texts: Iterable[str], *, vocab_size: int = 2048) -> Tokenize
         Training texts only: what it merges is learnt from them.
     vocab_size
         Tokens at most, the 256 bytes and the end token among them; fewer where the texts allow no more.
+    splits_digits
+        Whether each digit is a token of its own wherever it stands, as Qwen 2 has it: a number is then the same
+        tokens in a prompt and in the answer that repeats it.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def train_tokeniser(texts: Iterable[str], *, vocab_size: int = 2048) -> Tokenize
             given=f"vocab_size = {vocab_size}",
         )
     tokeniser = Tokenizer(models.BPE())
-    tokeniser.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokeniser.pre_tokenizer = _splitting_digits() if splits_digits else _splitting_words()
     tokeniser.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -51,6 +61,16 @@ def train_tokeniser(texts: Iterable[str], *, vocab_size: int = 2048) -> Tokenize
     )
     tokeniser.train_from_iterator(texts, trainer)
     return tokeniser
+
+
+def _splitting_words() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False)
+
+
+def _splitting_digits() -> pre_tokenizers.PreTokenizer:
+    # llama.cpp knows this pattern, so that a GGUF file can hold the tokenizer.
+    words = pre_tokenizers.Split(Regex(_DIGIT_PATTERN), "isolated")
+    return pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 def end_id(tokeniser: Tokenizer, end: str = END) -> int:

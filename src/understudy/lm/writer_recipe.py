@@ -14,7 +14,14 @@ from understudy.lm.config import DecoderConfig
 from understudy.lm.schedule import Schedule
 from understudy.lm.settings import TrainSettings
 
-__all__ = ["WriterPlan", "base_plan", "scratch_plan", "scratch_shape", "scratch_vocabulary"]
+__all__ = [
+    "WriterPlan",
+    "base_plan",
+    "scratch_plan",
+    "scratch_shape",
+    "scratch_vocabulary",
+    "training_plan",
+]
 
 _MOST_VOCABULARY = 2048
 _LEAST_VOCABULARY = 320
@@ -124,11 +131,39 @@ def base_plan(
     )
 
 
+def training_plan(
+    row_tokens: Sequence[int],
+    *,
+    learning_rate: float,
+    steps: int | None,
+    least_steps: int,
+    most_steps: int,
+    epochs: float,
+    seed: int,
+    weight_decay: float,
+) -> WriterPlan:
+    """Say how rows are trained on for `epochs`, within two bounds of steps, unless `steps` says.
+
+    Parameters
+    ----------
+    row_tokens
+        Tokens of each row, prompt and answer, at least one row.
+    learning_rate
+        At its peak.
+    steps, least_steps, most_steps, epochs
+        Length of training.
+    seed, weight_decay
+        Of the loop.
+    """
+    n_steps = steps or min(max(_epoch_steps(row_tokens, epochs), least_steps), most_steps)
+    return _plan(row_tokens, learning_rate, n_steps, weight_decay=weight_decay, seed=seed)
+
+
 def _step_tokens(row_tokens: Sequence[int]) -> float:
     return sum(row_tokens) / len(row_tokens) * min(_STEP_ROWS, len(row_tokens))
 
 
-def _epoch_steps(row_tokens: Sequence[int], epochs: int) -> int:
+def _epoch_steps(row_tokens: Sequence[int], epochs: float) -> int:
     return math.ceil(epochs * sum(row_tokens) / _step_tokens(row_tokens))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from understudy.drawing.markup import EMPTY, Html, foreign, join, tag
 from understudy.report.layout import Section, badge, listed, note, paragraph
-from understudy.report.reading import Facts, number, part, rows, text
+from understudy.report.reading import Facts, number, part, rows, text, texts
 from understudy.report.summary import Summary
 from understudy.report.tables import unknown
 from understudy.units import format_share, format_usd
@@ -31,7 +31,7 @@ def fields_that_hold(facts: Facts) -> str | None:
         for field in rows(facts, "fields")
         if part(field, "certificate").get("is_certified")
     ]
-    if not held or len(rows(facts, "fields")) < 2:
+    if not held or len(rows(facts, "fields")) + len(texts(facts, "deferred_fields")) < 2:
         return None
     return f"Usable one by one, each certified by itself: {', '.join(held)}."
 

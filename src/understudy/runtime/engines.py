@@ -17,6 +17,7 @@ ENGINES = {
     "onnx": ("understudy.runtime.onnx_decoder", "OnnxDecoder"),
 }
 """Module and class of each engine; the class has ``load(folder, settings)``."""
+_ENCODER_DECODER = ("understudy.runtime.onnx_encoder_decoder", "OnnxEncoderDecoder")
 
 
 def load_engine(folder: Path, settings: Mapping[str, Any]) -> Decoder:
@@ -41,7 +42,8 @@ def load_engine(folder: Path, settings: Mapping[str, Any]) -> Decoder:
             given=f"engine = {engine!r}; known: {', '.join(ENGINES)}",
             todo="install a newer version of understudy",
         )
-    module_name, class_name = ENGINES[engine]
+    is_pair = engine == "onnx" and settings.get("kind") == "encoder-decoder"
+    module_name, class_name = _ENCODER_DECODER if is_pair else ENGINES[engine]
     kind: Any = getattr(importlib.import_module(module_name), class_name)
     decoder: Decoder = kind.load(folder, settings)
     return decoder

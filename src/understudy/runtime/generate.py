@@ -91,7 +91,7 @@ def generate(
     end_ids: Collection[int],
     max_new_tokens: int,
     constraint: Constraint | None = None,
-    sampling: Sampling | None = None,
+    sampling: Sampling | Sequence[Sampling] | None = None,
 ) -> list[Written]:
     """Write one answer per prompt.
 
@@ -108,13 +108,14 @@ def generate(
     constraint
         What texts are allowed; it must allow an end token where a text is complete.
     sampling
-        ``None`` takes the likeliest token (the lowest id among equals).
+        For all answers, or one for each; ``None`` takes the likeliest token (the lowest id among equals).
     """
     done: list[Written] = []
+    each = [sampling] * len(prompts) if sampling is None or isinstance(sampling, Sampling) else sampling
+    assert len(each) == len(prompts), "there must be one sampling per prompt"
     for at in range(0, len(prompts), ROWS_AT_ONCE):
-        writer = _Writer(
-            decoder, prompts[at : at + ROWS_AT_ONCE], end_ids, max_new_tokens, constraint, sampling
-        )
+        chunk = slice(at, at + ROWS_AT_ONCE)
+        writer = _Writer(decoder, prompts[chunk], end_ids, max_new_tokens, constraint, each[chunk])
         try:
             while writer.advance():
                 pass
@@ -134,7 +135,7 @@ def write_tokens(
     sampling: Sampling | None = None,
 ) -> Iterator[Written]:
     """Write one answer token by token: the same object, one token longer each time, and last as it ended."""
-    writer = _Writer(decoder, [prompt], end_ids, max_new_tokens, constraint, sampling)
+    writer = _Writer(decoder, [prompt], end_ids, max_new_tokens, constraint, [sampling])
     try:
         is_going = True
         while is_going:
@@ -154,14 +155,17 @@ class _Writer:
         end_ids: Collection[int],
         max_new_tokens: int,
         constraint: Constraint | None,
-        sampling: Sampling | None,
+        samplings: Sequence[Sampling | None],
     ) -> None:
         self.written = [Written() for _ in prompts]
         self._end_ids = frozenset(end_ids)
         self._most = [min(max_new_tokens, decoder.context_tokens - len(prompt)) for prompt in prompts]
         self._matchings = [None if constraint is None else constraint.begin() for _ in prompts]
-        self._temperature = None if sampling is None else sampling.temperature
-        self._draws = [None if sampling is None else _draws(sampling.seed, prompt) for prompt in prompts]
+        self._temperatures = [None if one is None else one.temperature for one in samplings]
+        self._draws = [
+            None if one is None else _draws(one.seed, prompt)
+            for one, prompt in zip(samplings, prompts, strict=True)
+        ]
         self._going = list(range(len(prompts)))
         self._decoding: Decoding = decoder.start(prompts)
         self._logits = self._decoding.logits
@@ -195,8 +199,9 @@ class _Writer:
         if not np.isfinite(scores[best]):
             return None
         token = best
-        if self._temperature is not None:
-            token = _sample(scores, scores[best], self._temperature, self._draws[row])
+        temperature, draws = self._temperatures[row], self._draws[row]
+        if temperature is not None and draws is not None:
+            token = _sample(scores, scores[best], temperature, draws)
         is_end = token in self._end_ids
         if not is_end and len(written.tokens) >= self._most[row]:
             return None
@@ -222,9 +227,8 @@ def _draws(seed: int, prompt: Sequence[int]) -> np.random.Generator:
 
 
 def _sample(
-    scores: npt.NDArray[np.float64], top: float, temperature: float, draws: np.random.Generator | None
+    scores: npt.NDArray[np.float64], top: float, temperature: float, draws: np.random.Generator
 ) -> int:
-    assert draws is not None, "sampling has its own draws"
     weights = np.exp((scores - top) / temperature)
     sums = weights.cumsum()
     return int(np.searchsorted(sums, draws.random() * sums[-1], side="right").clip(0, len(sums) - 1))

@@ -61,7 +61,9 @@ def apply_calibration(
     if problem.mode == "classify" and prediction.scores is not None:
         scores = softmax(np.log(np.maximum(prediction.scores, _TINY)) * calibration.slope)
         best = scores.argmax(axis=1)
-        return FieldPrediction(prediction.values, scores[np.arange(len(best)), best], scores)
+        # Confidence 0 is a writer's answer that could not be read, not a class that was chosen.
+        sure = np.where(prediction.confidence > 0, scores[np.arange(len(best)), best], 0.0)
+        return FieldPrediction(prediction.values, sure, scores)
     if problem.mode == "multilabel" and prediction.scores is not None:
         scores = _platt(prediction.scores, calibration.slope, 0.0)
         return FieldPrediction(prediction.values, np.maximum(scores, 1 - scores).prod(axis=1), scores)

@@ -10,13 +10,20 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from understudy.calls.call import ABSENT, InputParts
 from understudy.errors import ArtefactError
+from understudy.runtime.confidence import (
+    CONFIDENCES,
+    Confidence,
+    ConfidenceKind,
+    class_scores,
+    token_confidence,
+)
 from understudy.runtime.constraint import JsonConstraint
 from understudy.runtime.decoder import Decoder
 from understudy.runtime.engines import load_engine
@@ -30,43 +37,8 @@ from understudy.task.problem import Problem
 
 __all__ = ["CONFIDENCES", "Confidence", "ConfidenceKind", "WriterComponent"]
 
-ConfidenceKind = Literal["mean_logprob", "margin", "samples"]
-CONFIDENCES: tuple[ConfidenceKind, ...] = ("mean_logprob", "margin", "samples")
 _CHARS_PER_TOKEN = 16
 """Longer texts are cut before they are tokenised; a token of ordinary text has about four characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """How sure a writer is.
-
-    Attributes
-    ----------
-    kind
-        ``mean_logprob``: the geometric mean of the probabilities of the tokens that decided the value.
-        ``margin``: the mean of their distance to the second likeliest token. ``samples``: with `m` the first
-        of these, ``(share * samples + m) / (samples + 1)``, where `share` is how many of further answers, drawn
-        at random, say the same.
-    samples, temperature
-        For ``samples``: how many further answers are drawn, and how.
-    """
-
-    kind: ConfidenceKind = "mean_logprob"
-    samples: int = 5
-    temperature: float = 1.0
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """Read the JSON form; missing keys take the defaults.
-
-        Raises
-        ------
-        ValueError
-            If the kind is unknown.
-        """
-        if given.get("kind", "mean_logprob") not in CONFIDENCES:
-            raise ValueError(f"unknown confidence {given['kind']!r}")
-        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +204,13 @@ class WriterComponent:
     def _prompts(self, inputs: Sequence[InputParts]) -> list[list[int]]:
         loaded = self._loaded()
         prompts = [self._prompt(loaded, parts) for parts in inputs]
-        self.truncated_count += sum(prompt.is_truncated for prompt in prompts)
+        with self._lock:
+            self.truncated_count += sum(prompt.is_truncated for prompt in prompts)
         return [prompt.ids for prompt in prompts]
 
-    def _write(self, prompts: Sequence[Sequence[int]], sampling: Sampling | None = None) -> list[_Answer]:
+    def _write(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling] | None = None
+    ) -> list[_Answer]:
         loaded = self._loaded()
         written = generate(
             loaded.decoder,
@@ -266,16 +241,13 @@ class WriterComponent:
         }
         if has_samples:
             count = self._confidence.samples
+            draws = [Sampling(self._confidence.temperature, self._seed + draw) for draw in range(count)]
+            # The draws of one prompt stand together, so that it is read once.
+            others = self._write([prompt for prompt in prompts for _ in draws], draws * len(prompts))
             same = np.zeros(shape)
-            for draw in range(count):
-                others = self._write(prompts, Sampling(self._confidence.temperature, self._seed + draw))
-                same += [
-                    [
-                        float(values_equal(problem.field, *pair))
-                        for problem, *pair in zip(self.problems, other.values, one.values, strict=True)
-                    ]
-                    for other, one in zip(others, answers, strict=True)
-                ]
+            for at, other in enumerate(others):
+                pairs = zip(self.problems, other.values, answers[at // count].values, strict=True)
+                same[at // count] += [values_equal(problem.field, *pair) for problem, *pair in pairs]
             mixed = np.where(means > 0, (same + means) / (count + 1), 0.0)
             sure["samples"] = list(mixed.T.copy())
         return sure
@@ -286,7 +258,7 @@ class WriterComponent:
         if loaded.constraint is None:
             text = loaded.tokeniser.decode(written.tokens, skip_special_tokens=True)
             sure = (
-                _confidence_of(written, range(len(written.logprobs))) if written.is_finished else (0.0, 0.0)
+                token_confidence(written, range(len(written.logprobs))) if written.is_finished else (0.0, 0.0)
             )
             return _Answer([text], [sure[0]], [sure[1]])
         pieces = [loaded.constraint.text_bytes([token]) for token in written.tokens]
@@ -315,7 +287,7 @@ class WriterComponent:
             else:
                 owners = token_owners(pieces, span.before if is_optional else span.first, span.last)
             found.append(value)
-            sure.append(_confidence_of(written, owners) if is_legal else (0.0, 0.0))
+            sure.append(token_confidence(written, owners) if is_legal else (0.0, 0.0))
         return _Answer(found, [one for one, _ in sure], [one for _, one in sure])
 
     def _predictions(
@@ -324,39 +296,9 @@ class WriterComponent:
         out = []
         for at, problem in enumerate(self.problems):
             own = [row[at] for row in values]
-            scores = _class_scores(problem, own, sure[at]) if problem.mode == "classify" else None
+            scores = class_scores(problem, own, sure[at]) if problem.mode == "classify" else None
             out.append(FieldPrediction(own, sure[at], scores))
         return out
-
-
-def _confidence_of(written: Written, owners: Sequence[int]) -> tuple[float, float]:
-    """Geometric mean of the probabilities, and mean margin, of the tokens that were not forced; 1 if none was free."""
-    free = [at for at in owners if not written.was_forced[at]]
-    if not free:
-        return 1.0, 1.0
-    mean = sum(written.logprobs[at] for at in free) / len(free)
-    margin = sum(written.margins[at] for at in free) / len(free)
-    return min(float(np.exp(mean)), 1.0), min(max(margin, 0.0), 1.0)
-
-
-def _class_scores(problem: Problem, values: Sequence[Any], sure: FloatArray) -> FloatArray:
-    """The confidence for the class that was written, and the rest spread evenly: shape (n, classes).
-
-    Only the class that was written is scored by the model; no other may seem likelier.
-    """
-    count = len(problem.values)
-    scores = np.full((len(values), count), 1.0 / count)
-    for row, value in enumerate(values):
-        chosen = [
-            at
-            for at, one in enumerate(problem.values)
-            if one is value or (type(one) is type(value) and one == value)
-        ]
-        if chosen and count > 1:
-            top = max(float(sure[row]), 1.0 / count)
-            scores[row] = (1.0 - top) / (count - 1)
-            scores[row, chosen[0]] = top
-    return scores
 
 
 def _clean(text: str) -> str:

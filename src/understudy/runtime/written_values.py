@@ -86,7 +86,10 @@ def typed_value(problem: Problem, given: Any) -> tuple[Any, bool]:
         return list(kept.values()), all(is_known for _, is_known in found)
     if problem.mode == "regress" or problem.field.kind == "number":
         is_number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
-        return (given, True) if is_number else (None, False)
+        if not is_number:
+            return None, False
+        # As other students' regressions answer, whether or not a point was written.
+        return (float(given) if problem.mode == "regress" else given), True
     return (given, True) if isinstance(given, str) else (None, False)
 
 

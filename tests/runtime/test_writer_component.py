@@ -121,16 +121,16 @@ def test_unfinished_answers_have_no_confidence(record: Path, plain: Path) -> Non
 def test_signals_are_what_each_confidence_would_say(kind: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(kind)
     spec = json.loads((folder / "component.json").read_text())
-    given, signals = loaded(folder).signals(INPUTS[:10])
+    given, signals = loaded(folder).signals(INPUTS[5:10])
     assert set(signals) == set(CONFIDENCES)
     for name in CONFIDENCES:
         spec["confidence"] = {"kind": name, "samples": 2, "temperature": 1.0}
         component = WriterComponent.load(folder, spec)
-        for problem, found in enumerate(component.predict(INPUTS[:10])):
+        for problem, found in enumerate(component.predict(INPUTS[5:10])):
             assert found.values == given[problem].values
             assert found.confidence.tobytes() == signals[name][problem].tobytes()
             one = component.predict(INPUTS[7:8])[problem]
-            assert one.confidence.tobytes() == found.confidence[7:8].tobytes()
+            assert one.confidence.tobytes() == found.confidence[2:3].tobytes()
 
 
 def test_a_stream_ends_in_the_prediction(plain: Path) -> None:
