@@ -65,18 +65,9 @@ def test_compress_measures_density_with_a_ruler(trained: Path, tmp_path: Path) -
         for tokens in (20_000, 100_000, 500_000)
     ]
     (tmp_path / "family.csv").write_text("\n".join(["params,tokens,loss", *rows]))
-    fitted = CliRunner().invoke(
-        cli,
-        [
-            "density",
-            "fit-ruler",
-            f"{tmp_path}/family.csv",
-            "--loss",
-            "loss",
-            "--out",
-            f"{tmp_path}/ruler.json",
-        ],
-    )
+    columns = "--params params --tokens tokens --loss loss".split()
+    files = [str(tmp_path / "family.csv"), "--out", str(tmp_path / "ruler.json")]
+    fitted = CliRunner().invoke(cli, ["density", "fit-ruler", *files, *columns])
     assert fitted.exit_code == 0, fitted.output
     words = (
         "--steps",

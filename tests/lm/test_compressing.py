@@ -163,7 +163,7 @@ def test_a_pruned_folder_is_a_model_with_its_tokenizer(versions: dict[str, Versi
 
 def test_without_a_ruler_density_is_unknown_and_says_so(model: Path, corpus: Corpus, tmp_path: Path) -> None:
     (found, _) = compress(
-        model, corpus, CompressSettings(("prune",), settings(1), measured_sequences=2), tmp_path
+        model, corpus, CompressSettings(("prune",), settings(3), measured_sequences=2), tmp_path
     )
     assert (found.density.rho, found.density.reason) == (None, NO_RULER)
 
@@ -185,4 +185,4 @@ def test_steps_that_make_no_sense_are_refused(words: str, message: str) -> None:
 @pytest.mark.parametrize("given", [{"confidence": 1.0}, {"measured_sequences": 0}])
 def test_settings_out_of_range_are_refused(given: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(given))):
-        CompressSettings(("prune",), settings(1), **given)  # type: ignore[arg-type]
+        CompressSettings(("prune",), settings(3), **given)  # type: ignore[arg-type]

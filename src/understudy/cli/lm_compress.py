@@ -30,7 +30,7 @@ __all__ = ["compress_command"]
 @click.option("--kv-heads", type=int, help="Key-value heads that prune leaves.")
 @click.option("--channels", type=int, help="Feed-forward channels that prune leaves.")
 @click.option("--distil-steps", type=int, default=200, show_default=True, help="Steps of the optimiser.")
-@click.option("--rate", type=float, default=3e-3, show_default=True, help="Peak learning rate.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Sequences per step.")
 @click.option("--sequence", type=int, default=128, show_default=True, help="Tokens in a sequence.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Of the distillation.")

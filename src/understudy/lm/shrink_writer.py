@@ -22,15 +22,14 @@ from understudy.lm.prune import PruneAim, default_aim, prune
 from understudy.lm.recover import towards_logits
 from understudy.lm.rows import RowBatches
 from understudy.lm.train import train
-from understudy.lm.writer_recipe import training_plan
+from understudy.lm.writer_recipe import WriterPlan, base_plan, scratch_plan
 from understudy.training.target_arrays import FieldTargets
 
 __all__ = ["ShrinkSettings", "shrink_writer"]
 
 _CALIBRATION_SEQUENCES = 64
-# A quarter of what the whole one was trained for (``writer_recipe``): it only has to be brought back.
-_EPOCHS, _LEAST_STEPS, _MOST_STEPS = {True: 5.0, False: 1.0}, 60, 1000
-_RATES = {True: 1e-3, False: 1e-4}
+# Of the steps that the whole one was trained for, and of its peak rate: it only has to be brought back.
+_SHARE_OF_STEPS, _LEAST_STEPS, _SHARE_OF_RATE = 4, 60, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ class ShrinkSettings:
     aim
         What is left; ``None``: :func:`~understudy.lm.prune.default_aim`.
     steps, learning_rate
-        Of the training afterwards; ``None``: by the data, and by whether the writer came from a base.
+        Of the training afterwards; ``None``: a quarter of the steps and a third of the peak rate of the rule by which
+        such a writer is trained (:mod:`understudy.lm.writer_recipe`), 60 steps at least.
     seed
         Of the order of rows.
     start
@@ -97,17 +97,7 @@ def shrink_writer(
     rows = token_rows(texts, writer.tokeniser, writer.format, budget, writer.end_ids[0])
     if not rows:
         raise DataError("no answer is short enough to learn", given=f"{writer.max_new_tokens} tokens")
-    is_scratch = writer.base is None
-    plan = training_plan(
-        [len(row) for row in rows],
-        learning_rate=settings.learning_rate or _RATES[is_scratch],
-        steps=settings.steps,
-        least_steps=_LEAST_STEPS,
-        most_steps=_MOST_STEPS,
-        epochs=_EPOCHS[is_scratch],
-        seed=settings.seed,
-        weight_decay=0.1 if is_scratch else 0.0,
-    )
+    plan = _plan(writer, [len(row) for row in rows], settings)
     longest = max(plan.settings.sequence_tokens, *map(len, rows))
     data = RowBatches(
         [replace(row, weight=1.0) for row in rows],
@@ -144,6 +134,20 @@ def shrink_writer(
         "parameters": small.num_parameters(),
     }
     return replace(writer, model=small.to("cpu").eval(), record=record)
+
+
+def _plan(writer: FittedWriter, lengths: list[int], settings: ShrinkSettings) -> WriterPlan:
+    def rule(steps: int | None, rate: float | None) -> WriterPlan:
+        if writer.base is not None:
+            return base_plan(lengths, is_full=True, learning_rate=rate, steps=steps, seed=settings.seed)
+        n = writer.model.num_parameters()
+        return scratch_plan(lengths, n_parameters=n, learning_rate=rate, steps=steps, seed=settings.seed)
+
+    whole = rule(None, None).settings
+    return rule(
+        settings.steps or max(_LEAST_STEPS, whole.schedule.n_steps // _SHARE_OF_STEPS),
+        settings.learning_rate or whole.learning_rate / _SHARE_OF_RATE,
+    )
 
 
 @contextmanager

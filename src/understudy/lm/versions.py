@@ -17,7 +17,7 @@ from understudy.lm.speed import WritingSpeed
 
 __all__ = ["NO_RULER", "DensityChange", "Version", "density_change", "describe"]
 
-NO_RULER = "no ruler: fit one on this text with `understudy lm family`, and give it with --ruler"
+NO_RULER = "no ruler: `understudy lm family` and `understudy density fit-ruler` make one on this text, --ruler takes it"
 
 
 @dataclass(frozen=True, slots=True)
