@@ -126,14 +126,11 @@ class Gallery:
             inputs = random.Random(seed).sample(inputs, self.task.n_few)
         texts = [self.said[one].text if arm.text == "teacher" else self.gold[one] for one in inputs]
         rows = [self._row(one, text) for one, text in zip(inputs, texts, strict=True)]
-        model, seconds = teach(
-            recipe,
-            rows,
-            end_id=self.end,
-            seed=seed,
-            folder=self.folder / "students" / name.replace(" ", "-").replace(",", "") / str(seed),
-            objective=self._objective(arm, inputs, rows, seed),
-        )
+        folder = self.folder / "students" / name.replace(" ", "-").replace(",", "") / str(seed)
+        objective = self._objective(arm, inputs, rows, seed)
+        model, seconds = teach(recipe, rows, end_id=self.end, seed=seed, folder=folder, objective=objective)
+        model.save_pretrained(folder / "model")
+        save_tokeniser(self.task.tokeniser, folder / "model")
         return {"arm": name, "seed": seed, "cpu_seconds": seconds, **self._measure(model)}
 
     def _objective(self, arm: Arm, inputs: list[str], rows: list[TokenRow], seed: int) -> Objective:
