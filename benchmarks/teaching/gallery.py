@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from teaching.recorded import record
@@ -23,9 +25,10 @@ from teaching.tasks import Task
 from understudy.lm.decoder import load_decoder
 from understudy.lm.distil import Distillation, Told, state_objective, told_objective
 from understudy.lm.distil_on_policy import on_policy_objective
+from understudy.lm.packing import NOTHING, Pack
 from understudy.lm.placed_rows import row_key
 from understudy.lm.rows import TokenRow
-from understudy.lm.teacher_states import TeacherStates
+from understudy.lm.teacher_states import TeacherStates, asked_hidden, output_matrix
 from understudy.lm.tokeniser import end_id, save_tokeniser
 from understudy.lm.told_calls import ToldAnswer, byte_forms, read_told, told_of
 from understudy.lm.train import Objective, next_token_loss
@@ -37,14 +40,15 @@ AFTER = "\n"
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What a student is given: ``few`` or ``many`` inputs, whose texts (``gold`` or ``teacher``), the loss, and which
-    share of the steps.
+    """What a student is given: ``few`` or ``many`` inputs, whose texts (``gold`` or ``teacher``), the loss, which share of
+    the steps, and how much of each label is spread over all tokens (Szegedy et al. 2016): soft labels without a teacher.
     """
 
     inputs: str
     text: str
     how: Distillation | None = None
     step_share: float = 1.0
+    smoothing: float = 0.0
 
 
 def _taught(loss: str, **more: Any) -> Distillation:
@@ -63,6 +67,8 @@ ARMS: dict[str, Arm] = {
     "few gold, skewed KL": Arm("few", "gold", _taught("skewed_kl", weight=0.9)),
     "few gold, Jensen-Shannon": Arm("few", "gold", _taught("jensen_shannon", weight=0.9)),
     "few gold, reverse KL": Arm("few", "gold", _taught("reverse_kl", weight=0.9)),
+    "few gold, smoothed labels": Arm("few", "gold", smoothing=0.1),
+    "few gold, three times the steps": Arm("few", "gold", step_share=3.0),
     "few gold, on-policy": Arm("few", "gold", _taught("on_policy", weight=0.9, divergence="forward_kl")),
 }
 """In the order in which they are run."""
@@ -136,7 +142,7 @@ class Gallery:
     def _objective(self, arm: Arm, inputs: list[str], rows: list[TokenRow], seed: int) -> Objective:
         how = arm.how
         if how is None:
-            return next_token_loss
+            return _smoothed(arm.smoothing) if arm.smoothing else next_token_loss
         if how.loss == "on_policy":
             limit = self.task.most_new_tokens
             return on_policy_objective(
@@ -175,3 +181,14 @@ class Gallery:
 
     def _row(self, given: str, answer: str) -> TokenRow:
         return row(self.task.tokeniser, self.end, given + AFTER, answer)
+
+
+def _smoothed(share: float) -> Objective:
+    """Cross-entropy with smoothed labels, summed over them."""
+
+    def objective(model: PreTrainedModel, pack: Pack) -> torch.Tensor:
+        logits = asked_hidden(model, pack) @ output_matrix(model).T
+        labels = pack.labels_BS[pack.labels_BS != NOTHING]
+        return functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=share)
+
+    return objective

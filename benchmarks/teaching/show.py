@@ -18,6 +18,8 @@ _MEASURES = {
 
 _REFERENCES = {
     "few gold, a third of the steps": "few gold",
+    "few gold, three times the steps": "few gold",
+    "few gold, smoothed labels": "few gold",
     "few gold, forward KL": "few gold",
     "few gold, skewed KL": "few gold",
     "few gold, Jensen-Shannon": "few gold",

@@ -33,7 +33,7 @@ from understudy.lm.losses.top_k import Tail, top_k_kl
 from understudy.lm.packing import NOTHING, Pack
 from understudy.lm.placed_rows import row_key, rows_of
 from understudy.lm.teacher_states import TeacherStates, asked_hidden, output_matrix
-from understudy.lm.train import Objective, next_token_loss
+from understudy.lm.train import Objective
 
 __all__ = [
     "DIVERGENCES",
@@ -229,7 +229,3 @@ def _refuse_weights(pack: Pack) -> None:
         raise ConfigError(
             "rows with weights of their own cannot be distilled with this loss", todo="use --loss sequence"
         )
-
-
-SEQUENCE: Objective = next_token_loss
-"""``sequence``: cross-entropy on the recorded text, which is what the loop does by itself."""
