@@ -145,7 +145,7 @@ def test_the_machine_is_measured_and_the_file_is_used(
         ("serve --model gpt2 --device h1000", "did you mean h100-sxm"),
         ("serve --model gpt2 --device t4 --batch many", "--batch must be a whole number, 1 or more, or max"),
         ("serve --model gpt2 --device t4 --input-tokens -1", "--input-tokens must be from 1"),
-        ("serve --params -7e9 --device t4", "n_parameters must be from 1e+06"),
+        ("serve --params -7e9 --device t4", "n_parameters must be from 100000"),
         ("serve --model gpt2 --device t4 --weights q4", "one of fp32, bf16"),
         ("serve --model gpt2 --device t4 --device-spec vram=4", "vram is no field of a device"),
         ("device --model gpt2 --device t4 --uptime 0", "--uptime must be above 0 and at most 1"),

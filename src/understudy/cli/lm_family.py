@@ -242,4 +242,4 @@ def _finish(rows: list[dict[str, Any]], forecast: Forecast, given: dict[str, Any
     if given["as_json"]:
         click.echo(json.dumps(found, indent=1))
         return
-    show_family(found, given["confidence"])
+    show_family(found, given["confidence"], given["vocabulary"])

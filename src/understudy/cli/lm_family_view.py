@@ -70,7 +70,7 @@ def show_plan(members: Sequence[Member], given: dict[str, Any]) -> None:
     )
 
 
-def show_family(found: dict[str, Any], confidence: float) -> None:
+def show_family(found: dict[str, Any], confidence: float, vocab_size: int) -> None:
     """Print the members, the forecast held against what came, and what to do next."""
     from understudy.units import format_duration
 
@@ -99,7 +99,8 @@ def show_family(found: dict[str, Any], confidence: float) -> None:
         f"--out {Path(table).with_name('ruler.json')}"
     )
     if (why_not := _why_no_plan(rows)) is None:
-        click.echo(f"  understudy plan train --flop {10 * rows[-1]['flops']:.2g} --runs {table}")
+        flop = f"{10 * rows[-1]['flops']:.2g}"
+        click.echo(f"  understudy plan train --flop {flop} --runs {table} --vocabulary {vocab_size}")
     else:
         click.echo(f"no plan can be made of these yet (plan train --runs): {why_not}")
 

@@ -16,7 +16,7 @@ from understudy.errors import ConfigError
 
 __all__ = ["shape_for"]
 
-_SMALLEST, _LARGEST = 1e6, 1e14
+_SMALLEST, _LARGEST = 1e5, 1e14
 _GOOD_ENOUGH = 0.02
 _WIDTH_STEP = 64
 _WIDE = 2048
