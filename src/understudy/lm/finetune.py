@@ -187,7 +187,7 @@ def _from_scratch(texts: list[TextRow], form: WriteFormat, settings: FinetuneSet
     written = [text for row in texts for text in (*row.parts, row.answer)]
     n_bytes = sum(len(text.encode()) for text in written)
     vocab_size = settings.vocab_size or scratch_vocabulary(n_bytes)
-    tokeniser = train_tokeniser(written, vocab_size=vocab_size, splits_digits=True)
+    tokeniser = train_tokeniser(written, vocab_size=vocab_size)
     end = end_id(tokeniser)
     budget = token_budget(
         texts, tokeniser, form, most_prompt=settings.max_prompt_tokens, most_answer=settings.max_new_tokens
