@@ -44,7 +44,7 @@ def main() -> None:
     given = parser.parse_args()
     out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
-    sizes = {"teacher": 4000, "few": 150, "log": 2400, "test": 400, "teacher_steps": 2000, "steps": 800}
+    sizes = {"teacher": 4000, "few": 150, "log": 1600, "test": 300, "teacher_steps": 1600, "steps": 600}
     if given.quick:
         sizes = {"teacher": 200, "few": 50, "log": 300, "test": 40, "teacher_steps": 20, "steps": 10}
     rows = _messages(sum(sizes[name] for name in ("teacher", "few", "log", "test")))
