@@ -131,12 +131,16 @@ class _Bench:
         from understudy.lm.decoder import load_decoder
 
         done = place / "facts.json"
+        asked = {"steps": steps, "rate": self.options.rate}
         if not done.is_file():
-            _train(place, make(), self.corpus, _settings(steps, self.options.rate, seed), **more)
-            facts = json.loads(done.read_text(encoding="utf-8"))
-            facts |= self._measure(load_decoder(place / "model"))
+            facts = _train(place, make(), self.corpus, _settings(steps, self.options.rate, seed), **more)
+            facts |= asked | self._measure(load_decoder(place / "model"))
             done.write_text(json.dumps(facts), encoding="utf-8")
-        return dict(json.loads(done.read_text(encoding="utf-8")))
+        facts = dict(json.loads(done.read_text(encoding="utf-8")))
+        # Files of earlier versions do not say their rate.
+        if any(facts.get(name, value) != value for name, value in asked.items()):
+            sys.exit(f"{place} was trained otherwise than {asked}: give the same options, or another --out")
+        return facts
 
     def _measure(self, model: PreTrainedModel) -> dict[str, Any]:
         from understudy.lm.decoder import shape_of
@@ -162,7 +166,8 @@ def _settings(steps: int, rate: float, seed: int) -> TrainSettings:
 
 def _train(
     folder: Path, model: PreTrainedModel, corpus: Corpus, settings: TrainSettings, **more: Any
-) -> None:
+) -> dict[str, Any]:
+    """Train and write the model; processor time is that since the run was last begun."""
     from understudy.lm.decoder import load_decoder, quiet_transformers
     from understudy.lm.tokeniser import save_tokeniser
     from understudy.lm.train import train
@@ -173,8 +178,7 @@ def _train(
     with quiet_transformers():
         load_decoder(run.checkpoint).save_pretrained(folder / "model")
     save_tokeniser(corpus.tokeniser, folder / "model", corpus.end)
-    facts = {"cpu_seconds": time.process_time() - began, "steps": settings.schedule.n_steps}
-    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    return {"cpu_seconds": time.process_time() - began}
 
 
 def _table(found: dict[str, dict[int, dict[str, Any]]]) -> None:

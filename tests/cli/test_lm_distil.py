@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,28 @@ def test_what_does_not_fit_together_is_refused(teacher: Path, calls: Path, tmp_p
     ):
         done = invoke(*small(tmp_path / "none", *words))
         assert isinstance(done.exception, ConfigError), words
+        assert message in str(done.exception)
+
+
+def test_a_student_that_does_not_fit_the_teacher_is_refused(
+    teacher: Path, calls: Path, tmp_path: Path
+) -> None:
+    tokeniser, end = read_tokeniser(teacher)
+    larger = train_tokeniser([f"{SENTENCE} {at}" for at in range(90)], vocab_size=300)
+    save_tokeniser(larger, tmp_path / "larger")
+    for name, shape in (("wide", replace(MINI, vocab_size=280)), ("short", replace(MINI, context_tokens=32))):
+        build_decoder(shape, seed=5, end_token=end_id(tokeniser)).save_pretrained(tmp_path / name)
+        save_tokeniser(tokeniser, tmp_path / name, end)
+    own = ["--loss", "sequence", "--tokenizer", str(tmp_path / "larger")]
+    for name, words, message in (
+        ("wide", ["--loss", "forward_kl"], "more rows of scores"),
+        ("wide", ["--loss", "on_policy"], "more rows of scores"),
+        ("short", ["--loss", "forward_kl"], "--sequence must be at most 32"),
+        ("short", own, "more tokens than the student"),
+    ):
+        given = ["--teacher", teacher, "--calls", calls, "--student", tmp_path / name]
+        done = invoke(*small(tmp_path / "none", *given, *words))
+        assert isinstance(done.exception, ConfigError), (name, words)
         assert message in str(done.exception)
 
 

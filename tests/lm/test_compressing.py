@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,24 @@ def test_steps_that_make_no_sense_are_refused(words: str, message: str) -> None:
 def test_settings_out_of_range_are_refused(given: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(given))):
         CompressSettings(("prune",), settings(3), **given)  # type: ignore[arg-type]
+
+
+def test_a_distillation_does_not_go_on_with_another_loss(model: Path, corpus: Corpus, tmp_path: Path) -> None:
+    def run(**changes: float) -> None:
+        wanted = CompressSettings(("prune", "distil"), settings(3), measured_sequences=2, **changes)  # type: ignore[arg-type]
+        compress(model, corpus, wanted, tmp_path)
+
+    run()
+    run()
+    with pytest.raises(ConfigError, match="other settings"):
+        run(temperature=2.0)
+    with pytest.raises(ConfigError, match="other settings"):
+        run(label_share=0.5)
+
+
+@pytest.mark.parametrize("place", ["prune", "original"])
+def test_the_model_is_not_written_over(model: Path, corpus: Corpus, tmp_path: Path, place: str) -> None:
+    shutil.copytree(model, tmp_path / place)
+    with pytest.raises(ConfigError, match="would be written"):
+        compress(tmp_path / place, corpus, CompressSettings(("prune",), settings(3)), tmp_path)
+    assert (tmp_path / place / "model.safetensors").is_file()

@@ -95,3 +95,11 @@ def test_an_interval_holds_a_new_model_about_as_often_as_it_says():
 def test_a_vocabulary_too_large_for_the_size_is_refused():
     with pytest.raises(ConfigError, match="no decoder of this size"):
         shape_of_size(2e4, vocab_size=50_000, context_tokens=128)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "held_out"), [([12e3, 12.01e3, 24e3], 96e3), ([12e3, 24e3, 48e3], 48.001e3)]
+)
+def test_members_that_come_out_the_same_are_refused(sizes, held_out):
+    with pytest.raises(ConfigError, match="come out the same"):
+        plan_family(sizes, [8, 20], held_out=held_out, held_out_multiple=50, vocab_size=512, base=BASE)

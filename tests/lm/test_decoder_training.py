@@ -199,6 +199,7 @@ def test_every_kind_of_balancing_trains(data, tmp_path):
         ({"micro_sequences": 0}, "micro_sequences"),
         ({"sequence_tokens": 1}, "sequence_tokens"),
         ({"betas": (0.9, 1.0)}, "betas"),
+        ({"seed": -1}, "seed"),
         ({"precision": "float8"}, "precision"),
     ],
 )

@@ -34,6 +34,21 @@ def test_rows_are_split_once_and_nothing_is_lost(tokeniser):
     assert found == _rows(pairs, tokeniser)
 
 
+def test_a_prompt_that_was_asked_often_is_on_one_side_only(tokeniser):
+    pairs = [Pair((f"in {at % 20}",), f"out {at}") for at in range(60)]
+    found = _rows(pairs, tokeniser, valid_share=0.1)
+    train, valid = ({row.prompt for row in part} for part in (found.train, found.valid))
+    assert not train & valid
+    assert (len(found.train), len(found.valid)) == (54, 6)
+
+
+def test_few_prompts_still_leave_one_to_measure_with(tokeniser):
+    found = _rows([Pair((f"in {at % 3}",), f"out {at}") for at in range(10)], tokeniser)
+    assert (len(found.train), len(found.valid)) == (7, 3)
+    with pytest.raises(DataError, match="different prompts"):
+        _rows([Pair(("in",), f"out {at}") for at in range(10)], tokeniser)
+
+
 def test_long_prompts_are_cut_and_long_answers_left_out(tokeniser):
     pairs = [Pair(("x" * 99,), "yes"), Pair(("short",), "no"), Pair(("short",), "z" * 99)]
     found = _rows(pairs, tokeniser)

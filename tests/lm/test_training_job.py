@@ -5,9 +5,9 @@ import torch
 from tiny_decoder import MIXTURE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from understudy.errors import ConfigError
+from understudy.errors import ArtefactError, ConfigError
 from understudy.lm.corpus import CorpusSettings, prepare_corpus
-from understudy.lm.decoder import StudentDecoder
+from understudy.lm.decoder import StudentDecoder, build_decoder
 from understudy.lm.job import Job, compare_shapes, run_job
 from understudy.lm.presets import PRESETS, preset
 from understudy.lm.schedule import Schedule
@@ -52,6 +52,24 @@ def test_a_corpus_is_made_once_and_not_mixed_up(texts, tmp_path):
     assert first.valid.n_tokens == 100
     with pytest.raises(ConfigError, match="seed was 0, is 1"):
         prepare_corpus(tmp_path, replace(texts, seed=1))
+
+
+def test_a_damaged_corpus_says_what_to_do(texts, tmp_path):
+    prepare_corpus(tmp_path, texts)
+    (tmp_path / "corpus.json").write_text('{"texts": ')
+    with pytest.raises(ArtefactError, match="delete its folder"):
+        prepare_corpus(tmp_path, texts)
+
+
+def test_a_run_starts_from_weights_in_several_files(texts, tmp_path):
+    corpus = prepare_corpus(tmp_path / "text", texts)
+    shape = replace(MIXTURE, vocab_size=270)
+    for seed in (0, 1):
+        build_decoder(shape, seed=seed).save_pretrained(tmp_path / str(seed), max_shard_size="20KB")
+    assert not (tmp_path / "0" / "model.safetensors").is_file()
+    run_job(Job(shape, SETTINGS, start=tmp_path / "0"), corpus, tmp_path / "run")
+    with pytest.raises(ConfigError, match="start was"):
+        run_job(Job(shape, SETTINGS, start=tmp_path / "1"), corpus, tmp_path / "run")
 
 
 def test_a_model_with_too_small_a_vocabulary_is_refused(texts, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from understudy.cli.lm_options import show_progress
+from understudy.cli.lm_options import says_what_is_kept, show_progress
 from understudy.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def distil_command(**given: Any) -> None:
     job = _job(given)
     torch.set_num_threads(given["threads"])
     progress = show_progress("distil", job.settings.schedule.n_steps, is_quiet=given["quiet"])
-    facts = run_distil(job, given["out"], on_step=progress)
+    with says_what_is_kept(given["out"]):
+        facts = run_distil(job, given["out"], on_step=progress)
     if given["as_json"]:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
     else:

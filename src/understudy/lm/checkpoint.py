@@ -26,7 +26,15 @@ from understudy.errors import ArtefactError, ConfigError
 from understudy.lm.decoder import quiet_transformers
 from understudy.lm.processes import is_sharded, pieces_like, whole
 
-__all__ = ["TrainingState", "list_checkpoints", "read_newest", "restore", "sha256_of", "write_checkpoint"]
+__all__ = [
+    "TrainingState",
+    "list_checkpoints",
+    "read_newest",
+    "restore",
+    "sha256_of",
+    "weights_digest",
+    "write_checkpoint",
+]
 
 _FACTS, _TENSORS, _WEIGHTS = "checkpoint.json", "training.safetensors", "model.safetensors"
 
@@ -226,6 +234,14 @@ def _differences(theirs: Any, ours: Any, path: Sequence[str] = ()) -> list[str]:
         keys = sorted({*theirs, *ours})
         return [one for key in keys for one in _differences(theirs.get(key), ours.get(key), [*path, key])]
     return [] if theirs == ours else [f"{'.'.join(path)} was {theirs!r}, is {ours!r}"]
+
+
+def weights_digest(folder: Path) -> str | None:
+    """Name the weights in a folder of transformers' kind, in one file or several; ``None`` where none lie there."""
+    digests = [sha256_of(path) for path in sorted(folder.glob("model*.safetensors"))]
+    if len(digests) > 1:
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+    return digests[0] if digests else None
 
 
 def sha256_of(path: Path) -> str:

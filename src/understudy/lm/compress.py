@@ -144,6 +144,7 @@ def compress(
     UnderstudyError
         As :func:`~understudy.lm.train.train`.
     """
+    _check_place(folder, out, settings.steps)
     run = _Run(folder, corpus, settings, out, ruler, ruler_tokens, on_step)
     versions: list[Version] = []
     for step in ("original", *settings.steps):
@@ -153,6 +154,17 @@ def compress(
     facts = [version.to_dict() for version in versions]
     (out / "compression.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
     return versions
+
+
+def _check_place(folder: Path, out: Path, steps: tuple[str, ...]) -> None:
+    """Refuse to write over the original: the folder of each step is made anew."""
+    written = {(out / step).resolve() for step in ("original", *steps)}
+    if clash := written & {folder.resolve(), *folder.resolve().parents}:
+        raise ConfigError(
+            "the model lies where a version would be written",
+            given=f"{folder}, in {', '.join(map(str, clash))}, which is made anew",
+            todo="give another folder to write (--out)",
+        )
 
 
 @dataclass(slots=True)
@@ -257,7 +269,14 @@ class _Run:
 
     def _distilled(self) -> PreTrainedModel:
         data, _ = self.corpus.packed(self.settings.training.sequence_tokens, self.settings.training.seed)
-        before = None if self.last is None else self.last.folder / "model.safetensors"
+        assert self.last is not None, "the original is always the first version"
+        # What it starts from, what it learns from and how: all that a run that was cut must share.
+        start = {
+            "pruned": sha256_of(self.last.folder / "model.safetensors"),
+            "teacher": sha256_of(self.out / "original" / "model.safetensors"),
+            "temperature": self.settings.temperature,
+            "label_share": self.settings.label_share,
+        }
         run = train(
             self.model,
             data,
@@ -268,7 +287,7 @@ class _Run:
                 temperature=self.settings.temperature,
                 label_share=self.settings.label_share,
             ),
-            start=None if before is None else sha256_of(before),
+            start=json.dumps(start),
             on_step=self.on_step,
         )
         return load_decoder(run.checkpoint)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from understudy.errors import ConfigError
+from understudy.errors import ArtefactError, ConfigError
 from understudy.lm.packing import PackedTokens
 from understudy.lm.shards import TokenShards, write_shards
 from understudy.lm.text import find_files, read_texts, split_files
@@ -93,13 +93,15 @@ def prepare_corpus(folder: Path, settings: CorpusSettings) -> Corpus:
         If another corpus lies in `folder`, or there are too few files.
     DataError
         If the files hold no text.
+    ArtefactError
+        If what lies in `folder` is damaged.
     """
     facts: dict[str, Any] = asdict(settings)
     if settings.texts is None:
         facts["python"] = platform.python_version()
     done = folder / "corpus.json"
     if done.is_file():
-        theirs = json.loads(done.read_text(encoding="utf-8"))
+        theirs = _read_facts(done)
         differing = [
             f"{key} was {theirs.get(key)!r}, is {value!r}"
             for key, value in facts.items()
@@ -128,8 +130,21 @@ def prepare_corpus(folder: Path, settings: CorpusSettings) -> Corpus:
             ("valid", valid, settings.valid_tokens),
         )
     ]
-    done.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    half = folder / f"{done.name}.part"  # renamed, so that a kill leaves no half file that says all is there
+    half.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    half.replace(done)
     return Corpus(tokeniser, end, *shards)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ArtefactError(
+            "the prepared text cannot be read",
+            given=f"{path}: {error}",
+            todo="delete its folder, and it is prepared anew",
+        ) from error
 
 
 def _beginning(texts: Iterable[str], n_characters: int) -> Iterator[str]:

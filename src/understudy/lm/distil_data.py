@@ -1,12 +1,13 @@
 """Recorded answers as rows to distil from: a log of calls, its prompts and answers in the student's tokens.
 
-Some rows are held out at random to measure with. Knows no model.
+Some prompts are held out at random, with all their rows, to measure with. Knows no model.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def rows_from(
     Raises
     ------
     DataError
-        If fewer than two rows fit into a sequence.
+        If fewer than two rows fit into a sequence, or all have the same prompt.
     """
     form = WriteFormat() if form is None else form
     rows: list[TokenRow] = []
@@ -147,8 +148,28 @@ def rows_from(
             todo="take longer sequences (--sequence)",
         )
     random.Random(seed).shuffle(rows)
-    n_valid = min(max(1, round(valid_share * len(rows))), len(rows) - 1)
-    return DistilRows(rows[n_valid:], rows[:n_valid], by_row, n_left_out, n_cut)
+    held_out = _held_out_prompts(rows, valid_share)
+    train, valid = (
+        [row for row in rows if (row.prompt in held_out) == is_valid] for is_valid in (False, True)
+    )
+    return DistilRows(train, valid, by_row, n_left_out, n_cut)
+
+
+def _held_out_prompts(rows: Sequence[TokenRow], share: float) -> set[tuple[int, ...]]:
+    """Choose prompts until their rows come to `share`: one that was asked twice is never on both sides."""
+    counts = Counter(row.prompt for row in rows)
+    if len(counts) < 2:
+        raise DataError(
+            "two different prompts at least must be there, one to learn from and one to measure with",
+            given=f"{len(rows):,} rows of the same prompt",
+        )
+    room = max(1, round(share * len(rows)))
+    held_out: set[tuple[int, ...]] = set()
+    for prompt in counts:  # in the order of rows, which were shuffled
+        if counts[prompt] <= room:
+            held_out.add(prompt)
+            room -= counts[prompt]
+    return held_out or {min(counts, key=counts.__getitem__)}
 
 
 def _pair(call: Call) -> Pair:

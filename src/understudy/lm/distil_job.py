@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from understudy.errors import ArtefactError, ConfigError
-from understudy.lm.checkpoint import sha256_of
+from understudy.lm.checkpoint import weights_digest
 from understudy.lm.config import DecoderConfig
 from understudy.lm.corpus import CorpusSettings, prepare_corpus
 from understudy.lm.decoder import build_decoder, load_decoder, quiet_transformers, shape_of
@@ -104,6 +104,7 @@ def run_distil(
             todo=f"leave --tokenizer out, or use --loss {', '.join(OTHER_TOKENS)} or sequence",
         )
     model = _student(job, tokeniser, end_number, teacher if is_same else None)
+    _check_student(job, model, tokeniser, teacher)
     train_data, valid, told = _data(job, folder, tokeniser, end_number)
     run = train(
         model,
@@ -138,8 +139,7 @@ def _start_of(job: DistilJob) -> str:
     """Name everything beside the settings that a resumed run must share: the loss, and both models' weights."""
     names: dict[str, Any] = {"how": asdict(job.how)}
     for side, folder in (("student", job.student), ("teacher", job.teacher)):
-        weights = None if folder is None else folder / "model.safetensors"
-        names[side] = None if weights is None or not weights.is_file() else sha256_of(weights)
+        names[side] = None if folder is None else weights_digest(folder)
     return json.dumps(names, sort_keys=True)
 
 
@@ -162,6 +162,31 @@ def _check(job: DistilJob) -> None:
         raise ConfigError(
             "there is neither a teacher nor a log to learn from",
             todo="give --teacher FOLDER or --calls LOG; without either it is `understudy lm train`",
+        )
+
+
+def _check_student(
+    job: DistilJob, model: PreTrainedModel, tokeniser: Tokenizer, teacher: _Teacher | None
+) -> None:
+    """Check a student's own size against the tokens, the teacher's scores and the sequences."""
+    size, longest = model.config.vocab_size, model.config.max_position_embeddings
+    if tokeniser.get_vocab_size() > size:
+        raise ConfigError(
+            "the tokenizer knows more tokens than the student",
+            given=f"tokenizer {tokeniser.get_vocab_size():,}, vocab_size = {size:,}",
+            todo="leave --tokenizer out: a student that is given brings its own",
+        )
+    compares = job.how.loss in (*DIVERGENCES, "on_policy")
+    if compares and teacher is not None and teacher.model.config.vocab_size != size:
+        raise ConfigError(
+            f"the loss {job.how.loss} compares score by score, and one model has more rows of scores",
+            given=f"vocab_size = {size:,} of the student's, {teacher.model.config.vocab_size:,} of the teacher's",
+            todo=f"leave --student out, or use --loss {', '.join(OTHER_TOKENS)} or sequence",
+        )
+    if job.settings.sequence_tokens > longest:
+        raise ConfigError(
+            f"--sequence must be at most {longest}, the student's longest",
+            given=f"--sequence {job.settings.sequence_tokens}",
         )
 
 

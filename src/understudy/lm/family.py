@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,7 +174,20 @@ def plan_family(
         member = Member(shape, replace(base, schedule=schedule), is_held_out)
         rate = rate_factor * learning_rate_for(member.train_flops)
         members.append(replace(member, settings=replace(member.settings, learning_rate=rate)))
+    _check_different(members)
     return tuple(members)
+
+
+def _check_different(members: Sequence[Member]) -> None:
+    """Refuse members that come out as the same shape and tokens: one model would count as two points."""
+    counts = Counter(member.name for member in members)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice or members[-1].n_parameters <= max(member.n_parameters for member in members[:-1]):
+        raise ConfigError(
+            "sizes or multiples are so near to each other that members come out the same",
+            given=", ".join(twice) or f"held out: {members[-1].name}",
+            todo="give numbers further apart; sizes come in steps of a feed-forward part, tokens in whole steps",
+        )
 
 
 def train_member(

@@ -13,7 +13,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from understudy.errors import ConfigError
-from understudy.lm.checkpoint import sha256_of
+from understudy.lm.checkpoint import weights_digest
 from understudy.lm.config import DecoderConfig
 from understudy.lm.corpus import Corpus
 from understudy.lm.decoder import build_decoder, load_decoder, quiet_transformers
@@ -81,7 +81,7 @@ def run_job(
         job.settings,
         folder,
         valid=valid,
-        start=None if job.start is None else sha256_of(job.start / "model.safetensors"),
+        start=None if job.start is None else weights_digest(job.start),
         on_step=on_step,
         peak_flops=job.peak_flops,
         hour_usd=job.hour_usd,

@@ -81,7 +81,11 @@ def read_records(folder: Path, n_steps: int) -> list[StepRecord]:
             raise ValueError(f"{len(lines)} steps, and the checkpoint is of step {n_steps}")
         return [_read(line) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError("the record of steps cannot be read", given=f"{path}: {error}") from error
+        raise ArtefactError(
+            "the record of steps cannot be read",
+            given=f"{path}: {error}",
+            todo="put the file back, or train in another folder; the checkpoints beside it are whole models",
+        ) from error
 
 
 def _line(record: StepRecord) -> str:

@@ -38,7 +38,7 @@ class TrainSettings:
     balance
         How experts are kept evenly busy.
     seed
-        Of the order of sequences. The weights' seed is that of the model.
+        Of the order of sequences, from 0. The weights' seed is that of the model.
     precision
         ``bfloat16`` or ``float32`` arithmetic (weights stay float32); ``auto`` takes bfloat16 where the
         processor has it.
@@ -83,6 +83,7 @@ class TrainSettings:
             ("weight_decay", self.weight_decay >= 0, "0 or more"),
             ("betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
+            ("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63"),
             ("precision", self.precision in _PRECISIONS, " or ".join(_PRECISIONS)),
         ):
             if not is_good:
