@@ -130,3 +130,12 @@ def test_a_number_is_the_same_tokens_wherever_it_stands() -> None:
     for text in ("Größe 12 €\r\n\n x", "包裹在哪里", "🙂  a\x00b"):
         assert tokeniser.decode(tokeniser.encode(text).ids) == text
     assert gguf_vocabulary(tokeniser, 400, end_id(tokeniser)).pre_tokenizer == "qwen2"
+
+
+def test_labels_are_written_as_the_grammar_of_served_answers_has_them() -> None:
+    stars = Problem(Field("stars", "number"), "classify", (1.0, 1.5, True, None))
+    rows = text_rows(
+        INPUTS * 2, [Targets(stars, [1, 1.0, 1.5, True, None, 2.0])], WriteFormat(is_plain=False)
+    )
+    said = [row.answer.removeprefix('{"stars":').removesuffix("}") for row in rows]
+    assert said == ["1.0", "1.0", "1.5", "true", "null", "2.0"]

@@ -29,12 +29,12 @@ ANSWERS = st.tuples(
 )
 
 
-def word_tokeniser() -> Tokenizer:
+def word_tokeniser(without: str = "") -> Tokenizer:
     """One that marks the beginning of words, as those of T5 do."""
     tokeniser = Tokenizer(models.Unigram())
     tokeniser.pre_tokenizer = pre_tokenizers.Metaspace()
     tokeniser.decoder = decoders.Metaspace()
-    alphabet = "".join(map(chr, range(33, 127))) + "é"
+    alphabet = "".join(char for char in map(chr, range(33, 127)) if char not in without) + "é"
     trainer = trainers.UnigramTrainer(
         vocab_size=130, special_tokens=["<end>", "<unk>"], unk_token="<unk>", show_progress=False
     )
@@ -125,3 +125,9 @@ def test_a_tokeniser_of_marked_words() -> None:
 def test_another_tokeniser_is_refused() -> None:
     with pytest.raises(ArtefactError, match="tokeniser"):
         JsonConstraint(Tokenizer(models.WordLevel({"a": 0})), RECORD, vocab_size=1, end_ids=[0])
+
+
+def test_a_tokeniser_without_braces_is_refused_rather_than_stuck() -> None:
+    tokeniser = word_tokeniser(without="{}")
+    with pytest.raises(ArtefactError, match=r"no token has \{ or \}"):
+        JsonConstraint(tokeniser, RECORD, vocab_size=tokeniser.get_vocab_size(), end_ids=[END])

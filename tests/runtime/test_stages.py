@@ -81,3 +81,13 @@ def test_a_member_without_the_field_is_passed_over() -> None:
 def test_stages_survive_json() -> None:
     one = Stage("both", ("a", "b"), ((FieldCalibration(0.3, 1.5, 0.1), None),), 0.8, True)
     assert Stage.from_dict(one.to_dict()) == one
+
+
+def test_an_unread_answer_stays_unread_beside_a_member_without_weight() -> None:
+    unread = FieldPrediction([None], np.zeros(1), np.full((1, 2), 0.5))
+    other = FieldPrediction(["b"], np.array([0.9]), np.array([[0.1, 0.9]]))
+    for pair in ([unread, other], [other, unread]):
+        own = [FieldCalibration(float(one is unread)) for one in pair]
+        mixed = combine_members(CHOICE, pair, own)
+        assert mixed.values == [None]
+        assert mixed.confidence[0] == 0

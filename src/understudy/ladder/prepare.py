@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy import _version
 from understudy.dataset.dataset import Dataset
+from understudy.ladder.base_files import base_identity
 from understudy.ladder.cache import content_key
 from understudy.ladder.fit_rung import FittedRung, Reporter
 from understudy.ladder.options import LearnOptions
@@ -35,7 +36,7 @@ def rung_key(name: str, data: Dataset, options: LearnOptions) -> str:
         # Which rows are learnt and judged on depends on the fields that must be known.
         extra["fields"] = [problem.field.name for problem in data.problems]
     if is_writer:
-        extra |= {"writer_base": options.writer_base, "writer_tuning": options.writer_tuning}
+        extra |= {"writer_base": base_identity(options.writer_base), "writer_tuning": options.writer_tuning}
     return content_key(
         **extra,
         data=data.fingerprint(),
@@ -43,7 +44,7 @@ def rung_key(name: str, data: Dataset, options: LearnOptions) -> str:
         seed=options.seed,
         learn_from=options.learn_from,
         reference=options.reference,
-        base=options.base if is_encoder else None,
+        base=base_identity(options.base) if is_encoder else None,
         rationales=options.use_rationales if is_encoder or is_writer else None,
         version=_version.__version__,
     )

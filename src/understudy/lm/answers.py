@@ -134,6 +134,11 @@ def _canonical(problem: Problem, value: Any) -> Any:
     """One way of writing each value, so that there is one text to learn for it."""
     if problem.mode == "multilabel" and isinstance(value, (list, tuple, set, frozenset)):
         return [label for label in problem.values if label in value]
+    if problem.mode == "classify":
+        # As the grammar of served answers writes it: 1.0 stays 1.0 among 1.0 and 1.5.
+        is_bool = isinstance(value, bool)
+        own = (one for one in problem.values if isinstance(one, bool) == is_bool and one == value)
+        return next(own, value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value

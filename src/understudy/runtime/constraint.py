@@ -38,7 +38,7 @@ class JsonConstraint:
     Raises
     ------
     ArtefactError
-        If the tokeniser is of another kind.
+        If the tokeniser is of another kind, or has no token for a character that every answer needs.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class JsonConstraint:
                 tokeniser.to_str(), n_vocab=size, eos_token=list(end_ids)
             )
         except ValueError:
+            _check_characters(tokeniser, problems)
             self._tokens = _marked_tokens(tokeniser, size, list(end_ids))
         may_begin_blank = self.text_bytes(tokeniser.encode("{", add_special_tokens=False).ids)[:1] == b" "
         grammar = answer_grammar(problems, may_begin_blank=may_begin_blank)
@@ -122,6 +123,18 @@ def _without_first_mark(spec: Any) -> Any:
         key: value if key in ("vocab", "added_tokens") else _without_first_mark(value)
         for key, value in spec.items()
     }
+
+
+def _check_characters(tokeniser: Tokenizer, problems: Sequence[Problem]) -> None:
+    """Refuse a tokeniser in which no answer can be written: that of T5, for one, has no braces."""
+    names = "".join(json.dumps(problem.field.name, ensure_ascii=False) for problem in problems)
+    missing = sorted(set('{":}' + names) - set("".join(tokeniser.get_vocab())) - {" "})
+    if missing:
+        raise ArtefactError(
+            "answers in JSON cannot be written with this tokeniser",
+            given=f"no token has {' or '.join(missing)}",
+            todo="use a base with a byte-level tokeniser, or train one from scratch",
+        )
 
 
 def _marked_tokens(tokeniser: Tokenizer, size: int, end_ids: list[int]) -> Any:

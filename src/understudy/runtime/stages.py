@@ -95,7 +95,9 @@ def combine_members(
     if len(ready) == 1:
         return ready[0]
     weights = [calibration.weight for _, calibration in pairs]
-    if any(prediction.scores is None for prediction in ready):
+    # One that does all the work speaks for itself: an answer that it could not read stays unread.
+    is_alone = sum(weight > 0 for weight in weights) == 1
+    if is_alone or any(prediction.scores is None for prediction in ready):
         return ready[int(np.argmax(weights))]
     mixed = np.zeros_like(ready[0].scores)
     for weight, prediction in zip(weights, ready, strict=True):
