@@ -39,6 +39,7 @@ from understudy.lm.writer_recipe import (
     scratch_shape,
     scratch_vocabulary,
 )
+from understudy.runtime.constraint import JsonConstraint
 from understudy.runtime.writing import WriteFormat
 from understudy.training.target_arrays import FieldTargets
 
@@ -143,6 +144,8 @@ def fit_writer(
     ------
     DataError
         If there is nothing to learn, or no answer is short enough.
+    ArtefactError
+        If no answer in JSON can be written with the base's tokeniser.
     ConfigError
         If the base cannot be used, or `checkpoint` is of a run with other settings.
     UnderstudyError
@@ -153,6 +156,10 @@ def fit_writer(
     start = (
         _from_scratch(texts, form, settings) if settings.base is None else _from_base(texts, form, settings)
     )
+    if not form.is_plain:
+        # Raises where no answer could be held to its form: better now than after training.
+        problems, size = [target.problem for target in targets], start.tokeniser.get_vocab_size()
+        JsonConstraint(start.tokeniser, problems, vocab_size=size, end_ids=start.end_ids)
     some, others = _hold_out(texts, settings.seed)
     learnt, held = _encoded(some, start, settings), _encoded(others, start, settings)
     if not learnt:
