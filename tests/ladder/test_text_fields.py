@@ -246,3 +246,31 @@ def test_the_plan_foresees_longer_work_for_longer_texts_and_bases(tmp_path: Path
     (based,) = dry_run(data, make_options({"rungs": "writer", "writer_base": "a/base"}))
     assert 0 < short.fit_seconds < based.fit_seconds
     assert short.call_seconds < based.call_seconds
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_a_base_that_is_not_there_is_refused_before_anything_is_trained(tmp_path: Path, kind: str) -> None:
+    """Also where the writer would be beyond the time allowed, and its own training never say so."""
+    (tmp_path / "empty").mkdir()
+    data, _ = read_log(write_log(tmp_path / "calls.jsonl", is_plain=True), task=PLAIN)
+    with pytest.raises(ConfigError, match="--writer-base"):
+        dry_run(data, make_options({"writer_base": str(tmp_path / kind), "max_minutes": 1}))
+
+
+def test_the_plan_counts_the_steps_that_the_writer_takes() -> None:
+    """The ladder may not import the recipe, which needs torch: its copy of the figures is held to it here."""
+    from understudy.lm import writer_recipe
+    from understudy.lm.writer_recipe import base_plan, scratch_plan
+
+    # A long log is seen fewer times, so the plan must not think it beyond the time allowed.
+    assert rungs._SCRATCH_FLOPS == writer_recipe._SCRATCH_FLOPS
+    assert rungs._writer_work(10**6, 500.0, None)[0] == rungs._writer_work(10**5, 500.0, None)[0]
+    for rows, least in ((8, True), (6_400, False)):
+        tokens = [64] * rows
+        made = {
+            True: scratch_plan(tokens, n_parameters=1_000_000).settings.schedule.n_steps,
+            False: base_plan(tokens, is_full=True).settings.schedule.n_steps,
+        }
+        for is_scratch, (epochs, fewest, most) in rungs._WRITER_STEPS.items():
+            planned = min(max(epochs * rows / rungs._WRITER_ROWS, fewest), most)
+            assert made[is_scratch] == (planned if least else pytest.approx(planned, rel=0.1))

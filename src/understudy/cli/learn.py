@@ -46,7 +46,11 @@ __all__ = ["learn_command"]
     "--learn-from", type=click.Choice(["teacher", "gold", "both"]), default="teacher", show_default=True
 )
 @click.option("--against", type=click.Choice(["teacher", "gold"]), help="Whose answers the target means.")
-@click.option("--rungs", help="Only these, by commas: lookup,linear,frozen,tuned,distilled,writer.")
+@click.option(
+    "--rungs",
+    help="Only these, by commas: lookup,linear,frozen,tuned,distilled,writer; from a writer also "
+    "writer_pruned,writer_int4,writer_gguf.",
+)
 @click.option("--max-minutes", type=float, default=30.0, show_default=True, help="Time for training.")
 @click.option("--max-usd", type=float, help="Money for machine time.")
 @click.option("--max-calls", type=int, help="Read no more calls than this.")

@@ -62,9 +62,10 @@ _ENCODER_WEIGHTS = 10.6e6  # matrix weights of a 6-layer, 384-wide encoder, embe
 _CHARS_PER_TOKEN = 4.0
 _WRITER_WEIGHTS, _WRITER_CHARS = 1.8e6, 2.0  # from scratch: a middling shape, and its small vocabulary
 _BASE_WEIGHTS = 5e8  # of a base whose size cannot be seen
-_WRITER_ROWS = 32
-_WRITER_STEPS = {True: (40, 400, 4000), False: (4, 60, 4000)}
+_WRITER_ROWS = 16
+_WRITER_STEPS = {True: (20, 300, 4000), False: (4, 60, 4000)}
 """Whether from scratch: epochs, and least and most steps, as in ``lm.writer_recipe`` (which needs torch)."""
+_SCRATCH_FLOPS = 3e13  # most operations of a training from scratch, from there too
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ def plan_rungs(
     """
     for name in options.rungs:
         student_class_or_error(name)
+    _refuse_no_base(options.writer_base)
     names = options.rungs or tuple(known_rungs())
     if not options.rungs and not any(problem.mode == "write" for problem in problems):
         names = tuple(name for name in names if name not in _WRITERS)
@@ -227,9 +229,35 @@ def _writer_work(n_train: int, chars: float, base: str | None) -> tuple[float, f
     steps = min(max(epochs * n_train / _WRITER_ROWS, least), most)
     flops = matmul_flops()
     rows = min(_WRITER_ROWS, max(n_train, 1))
-    train = 6 * weights * tokens * rows * steps / (0.25 * flops)
+    work = 6 * weights * tokens * rows * steps
+    train = (min(work, _SCRATCH_FLOPS) if base is None else work) / (0.25 * flops)
     # One token after the other: memory, not arithmetic, is the limit, hence a tenth of the rate.
     return 20 + train, 2 * weights * tokens / (0.1 * flops)
+
+
+def _refuse_no_base(base: str | None) -> None:
+    """Refuse a folder without a model before anything is trained; whether the hub has an id is known only by asking.
+
+    Left to the writer's own training, the mistake would come after the cheaper rungs were fitted, or never where
+    the writer is beyond the time allowed.
+    """
+    if base is None:
+        return
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ConfigError(
+                "the folder of --writer-base holds no language model",
+                given=str(folder),
+                todo="it needs config.json, tokenizer.json and weights as safetensors",
+            )
+    elif base.startswith(("/", "./", "../", "~")) or base.count("/") > 1:  # no hub id looks like this
+        raise ConfigError(
+            "there is no folder as --writer-base names it",
+            given=str(folder),
+            todo="name a folder with config.json, tokenizer.json and weights as safetensors, or a hub id such as "
+            "Qwen/Qwen2.5-0.5B-Instruct",
+        )
 
 
 def _base_weights(base: str) -> float:

@@ -239,7 +239,7 @@ def _label_table(field: Facts, *, is_alone: bool) -> Html:
     made = table(
         ["Answer", "Calls", "Precision", "Recall", "Answered"],
         body,
-        caption=f"{len(labels)} classes, on the certify split; click a heading to sort",
+        caption=f"{_classes(len(labels))}, on the certify split; click a heading to sort",
         cls="classes",
     )
     search = (
@@ -251,7 +251,7 @@ def _label_table(field: Facts, *, is_alone: bool) -> Html:
     return (
         inside
         if is_alone
-        else fold(join([foreign(name), tag("span", f" · {len(labels)} classes", cls="quiet")]), inside)
+        else fold(join([foreign(name), tag("span", f" · {_classes(len(labels))}", cls="quiet")]), inside)
     )
 
 
@@ -301,3 +301,7 @@ def calibration_section(facts: Facts) -> Section:
         cls="halves",
     )
     return Section("calibration", "Calibration", title, join([words, halves]))
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count} classes"
