@@ -120,6 +120,9 @@ class Understudy:
         self.field_thresholds: Mapping[str, float | None] = manifest.get("field_thresholds", {})
         deferred: Sequence[str] = manifest.get("deferred_fields", ())
         self.is_writer = any(isinstance(one, WritingComponent) for one in cascade.components.values())
+        self._writes_records = any(
+            isinstance(one, WritingComponent) and not one.is_plain for one in cascade.components.values()
+        )
         self.never_answered = [
             field.name for field in self.task.fields if field.name in deferred and field.required
         ]
@@ -214,6 +217,9 @@ class Understudy:
             return None
         if self.threshold is None:
             return "nothing is certified"
+        if self._writes_records and confidence == 0.0:
+            # Counted as a wrong answer when a threshold of 0 was certified; deferring it can only do better.
+            return "what it wrote could not be read"
         if not confidence >= self.threshold:
             return "unsure"
         return None
