@@ -119,7 +119,8 @@ def _tell_what_is_served(settings: ServeSettings, log_format: LogFormat) -> None
         return
     for name, sentence in sentences.items():
         click.echo(f"understudy/{name}  {sentence or 'nothing is certified: defers all'}", err=True)
-    click.echo(f"upstream  {upstream or 'none: unsure calls fail'}", err=True)
+    alone = "get the best guess" if settings.when_alone == "answer" else "fail"
+    click.echo(f"upstream  {upstream or f'none: unsure calls {alone}'}", err=True)
     click.echo(f"ledger    {ledger}", err=True)
     click.echo(f"listening on {address}  (mode {settings.mode})", err=True)
     if settings.has_dashboard:
