@@ -46,7 +46,7 @@ def compress_command(model: Path, out: Path, **given: Any) -> None:
     """Prune, distil and quantise MODEL, a folder of `lm train`, and measure size, speed, loss and density each time.
 
     Steps: prune (fewer layers, heads and channels: three quarters of layers and channels unless you say),
-    distil (what was pruned learns from the original), int8, int4, gguf (q4_k_m), gguf-q8_0, gguf-f16 and so on.
+    distil (what was pruned learns from the original), int8, int4, gguf (q4_k_s), gguf-q8_0, gguf-f16 and so on.
     Those after distil are made of the last float model, never of each other.
 
     Loss is measured on the held-out files of the run that made MODEL, where its text lies beside it; else on

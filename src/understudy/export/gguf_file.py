@@ -33,7 +33,7 @@ def export_gguf(
     folder: Path,
     *,
     end_id: int,
-    quantisation: str = "q4_k_m",
+    quantisation: str = "q4_k_s",
 ) -> dict[str, Any]:
     """Write ``model.gguf`` into `folder`.
 

@@ -41,9 +41,9 @@ from understudy.runtime.engines import load_engine
 __all__ = ["STEPS", "CompressSettings", "compress", "parse_steps"]
 
 _FLOAT_STEPS, _ONNX_STEPS = ("prune", "distil"), ("int8", "int4")
-GGUF_DEFAULT = "q4_k_m"
+GGUF_DEFAULT = "q4_k_s"
 STEPS = (*_FLOAT_STEPS, *_ONNX_STEPS, "gguf", *(f"gguf-{name}" for name in QUANTISATIONS))
-"""Names of steps; ``gguf`` is ``gguf-q4_k_m``."""
+"""Names of steps; ``gguf`` is ``gguf-q4_k_s``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ class WriterGgufStudent(CompressedWriter):
 
     rung: ClassVar[str] = "writer_gguf"
 
-    def __init__(self, source: Path | None = None, quantisation: str = "q4_k_m") -> None:
+    def __init__(self, source: Path | None = None, quantisation: str = "q4_k_s") -> None:
         self.source = source
         self.quantisation = quantisation
 
